@@ -1,0 +1,1 @@
+"""Pure facts: the recipe, the events, what a run takes. Reads no disk."""

@@ -1,0 +1,123 @@
+"""What an engine may be given to do (a job), and be told while it does it (a command)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag_field="job", tag=str.lower):
+    """One piece of work for one engine process, as job.json in the job's folder."""
+
+
+class Train(Job, frozen=True, kw_only=True):
+    """Train the run of this folder (recipe.yaml and data/ lie beside job.json)."""
+
+    resume: bool = False
+
+
+class Chat(Job, frozen=True, kw_only=True):
+    """Hold a conversation. Folders of a model and of adapters; the first is active."""
+
+    model: str
+    adapters: tuple[str, ...] = ()
+    dtype: str = "auto"
+
+
+class Merge(Job, frozen=True, kw_only=True):
+    """Write base + adapter as a model folder."""
+
+    adapter: str
+    out: str
+    base: str
+    dtype: str = "auto"
+
+
+class Import(Job, frozen=True, kw_only=True):
+    """Turn a GGUF file into a safetensors model folder."""
+
+    source: str
+    out: str
+    name: str = ""
+
+
+class Score(Job, frozen=True, kw_only=True):
+    """Answer held-out rows with the bare model and with the adapter; count exact answers.
+
+    `rows` is a jsonl file of chat rows whose last message is the answer wanted.
+    """
+
+    model: str
+    rows: str
+    adapter: str = ""
+    limit: int = 0
+
+
+class Measure(Job, frozen=True, kw_only=True):
+    """Run real steps of the longest batch of the run folder's data, and report the peak."""
+
+    steps: int = 2
+
+
+AnyJob = Train | Chat | Merge | Import | Score | Measure
+
+OUTLIVES_CLIENT = (Train, Merge, Import, Score)
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=str.lower):
+    """Told to a living engine; one line of the job folder's commands.jsonl."""
+
+
+class Stop(Command, frozen=True, kw_only=True):
+    """Finish the step, keep what was learnt, leave."""
+
+
+class Cancel(Command, frozen=True, kw_only=True):
+    """Leave; nothing needs keeping. In a conversation: stop this answer (`request`)."""
+
+    request: str = ""
+
+
+class Pause(Command, frozen=True, kw_only=True):
+    """Finish the step, save a checkpoint, leave."""
+
+
+class Save(Command, frozen=True, kw_only=True):
+    """Save a checkpoint now and go on."""
+
+
+class Sample(Command, frozen=True, kw_only=True):
+    """Answer the fixed prompts now and go on."""
+
+
+class Say(Command, frozen=True, kw_only=True):
+    """One request of a conversation.
+
+    `messages` are chat messages (role, content). `adapters` says whose answers are wanted,
+    one a side; "" is the bare model. Empty means: the active adapter alone, or the bare model.
+    Temperature 0 is greedy.
+    """
+
+    request: str
+    messages: tuple[dict[str, str], ...]
+    adapters: tuple[str, ...] = ()
+    max_new_tokens: int = 256
+    temperature: float = 0.7
+    top_p: float = 0.95
+    seed: int = 0
+
+
+class Load(Command, frozen=True, kw_only=True):
+    """Hold these adapters (folders), loading and dropping as needed; the base stays."""
+
+    adapters: tuple[str, ...]
+
+
+class Leave(Command, frozen=True, kw_only=True):
+    """End the conversation."""
+
+
+AnyCommand = Stop | Cancel | Pause | Save | Sample | Say | Load | Leave
+
+job_decoder = msgspec.json.Decoder(AnyJob)
+command_decoder = msgspec.json.Decoder(AnyCommand)
+encode = msgspec.json.Encoder().encode

@@ -1,0 +1,126 @@
+"""Facts that others measure or read and the core reasons about: machine, model, dataset."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from studio.core.problems import Problem
+
+
+class Gpu(msgspec.Struct, frozen=True, kw_only=True):
+    """One card as NVML shows it now. Bytes, per cent, degrees Celsius, watts."""
+
+    index: int
+    name: str
+    total_bytes: int
+    used_bytes: int
+    free_bytes: int
+    utilisation: int | None = None
+    temperature: int | None = None
+    power: float | None = None
+    power_limit: float | None = None
+    compute_capability: tuple[int, int] | None = None
+    driver: str = ""
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """This machine now. Bytes. `reserve_bytes` is what the user keeps for the desktop."""
+
+    gpus: tuple[Gpu, ...] = ()
+    cpu: str = ""
+    cores: int = 1
+    ram_total_bytes: int = 0
+    ram_free_bytes: int = 0
+    disk_free_bytes: int = 0
+    reserve_bytes: int = 0
+    bf16_cpu: bool = False
+    time: float = 0.0
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A model folder from its config and safetensors headers; no weight is loaded.
+
+    `config` is config.json. `linear_modules` are the last names of the linear layers that
+    adapters can target, lm_head aside. `tensor_bytes` is the size of all weights on disk.
+    """
+
+    path: str
+    name: str = ""
+    architecture: str = ""
+    model_type: str = ""
+    config: dict[str, Any] = {}
+    parameters: int = 0
+    tensor_bytes: int = 0
+    dtype: str = ""
+    context_length: int = 0
+    licence: str = ""
+    has_chat_template: bool = False
+    linear_modules: tuple[str, ...] = ()
+    digest: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+TokenKind = Literal["trained", "context", "cut"]
+
+
+class TokenPiece(msgspec.Struct, frozen=True, kw_only=True):
+    """One token as the model will see it."""
+
+    id: int
+    text: str
+    kind: TokenKind
+    special: bool = False
+
+
+class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the dataset page shows and the command line prints.
+
+    `trained_share` is trained tokens over all kept tokens. `histogram` counts rows by
+    token length in bins of `bin_tokens`. Without a model there are no token figures (0).
+    """
+
+    path: str
+    format: str
+    confidence: float
+    reason: str = ""
+    columns: tuple[str, ...] = ()
+    roles: dict[str, str] = {}
+    rows: int = 0
+    usable_rows: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+    trained_share: float = 0.0
+    max_tokens: int = 0
+    mean_tokens: float = 0.0
+    cut_rows: int = 0
+    bin_tokens: int = 0
+    histogram: tuple[int, ...] = ()
+    template: str = ""
+    problems: tuple[Problem, ...] = ()
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One row for the token lens."""
+
+    row: int
+    pieces: tuple[TokenPiece, ...] = ()
+    problem: str = ""
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """data/manifest.json: what lies in train.arrow and eval.arrow beside it.
+
+    Both hold the columns input_ids and labels (list<int32>; -100 is not trained).
+    """
+
+    train_rows: int
+    eval_rows: int
+    train_tokens: int
+    trained_tokens: int
+    max_tokens: int
+    max_length: int
+    template: str
+    digest: str
+    score_rows: str = ""

@@ -1,0 +1,153 @@
+"""Where a job stands, from its events alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from studio.core import events as ev
+
+State = Literal[
+    "created", "running", "paused", "stopped", "finished", "cancelled", "failed", "crashed"
+]
+Action = Literal["stop", "cancel", "pause", "resume", "save", "sample", "chat", "delete"]
+
+LIVING: tuple[State, ...] = ("running",)
+ENDED: tuple[State, ...] = ("stopped", "finished", "cancelled", "failed", "crashed", "paused")
+
+
+class RunState(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a list or a progress bar needs to know of a job.
+
+    Rates are tokens a second, memory is bytes, times are seconds since the epoch.
+    """
+
+    state: State = "created"
+    kind: str = ""
+    stage: str = ""
+    share: float | None = None
+    step: int = 0
+    total_steps: int = 0
+    epoch: float = 0.0
+    epochs: float = 0.0
+    train_loss: float | None = None
+    eval_loss: float | None = None
+    best_eval_loss: float | None = None
+    tokens: int = 0
+    seconds: float = 0.0
+    tokens_per_second: float | None = None
+    peak_bytes: int = 0
+    created_at: float = 0.0
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    checkpoint: str = ""
+    title: str = ""
+    text: str = ""
+    fix: str = ""
+    result: dict[str, object] = {}
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds left at the mean speed so far; None before the first step."""
+        if self.state != "running" or not self.step or not self.total_steps:
+            return None
+        return self.seconds / self.step * (self.total_steps - self.step)
+
+
+def after(state: RunState, event: ev.AnyEvent) -> RunState:
+    """The state after one more event. Unknown combinations change nothing."""
+    change = _changes(state, event)
+    return msgspec.structs.replace(state, **change) if change else state
+
+
+def replay(events: Iterable[ev.AnyEvent], state: RunState | None = None) -> RunState:
+    """The state after all of these events."""
+    state = state or RunState()
+    for event in events:
+        state = after(state, event)
+    return state
+
+
+def allowed(state: RunState) -> frozenset[Action]:
+    """What may be asked of a job in this state."""
+    if state.state == "running":
+        training = {"stop", "pause", "save", "sample"} if state.kind == "train" else set()
+        return frozenset(training | {"cancel"})  # type: ignore[arg-type]
+    if state.state == "created":
+        return frozenset({"resume", "delete"})
+    if state.state in ("paused", "failed", "crashed", "stopped"):
+        chat = {"chat"} if state.result.get("adapter") else set()
+        return frozenset({"resume", "delete"} | chat)  # type: ignore[arg-type]
+    return frozenset({"delete", "chat"} if state.state == "finished" else {"delete"})
+
+
+def _changes(state: RunState, event: ev.AnyEvent) -> dict[str, object]:
+    match event:
+        case ev.Created():
+            return {"kind": event.kind, "created_at": event.time}
+        case ev.Started():
+            return _started(event)
+        case ev.Stage():
+            return {"stage": event.text, "share": event.share}
+        case ev.Step():
+            return _step(state, event)
+        case ev.Evaluated():
+            return _evaluated(state, event)
+        case ev.Saved():
+            return {"checkpoint": event.path}
+        case ev.Paused():
+            return {"state": "paused", "checkpoint": event.checkpoint, "ended_at": event.time}
+        case ev.Finished():
+            done = "stopped" if event.stopped else "finished"
+            return {"state": done, "result": event.result, "share": 1.0, "ended_at": event.time}
+        case ev.Cancelled():
+            return {"state": "cancelled", "ended_at": event.time}
+        case ev.Failed():
+            return {"state": "failed", "ended_at": event.time} | _words(event)
+        case ev.Ended() if state.state in ("running", "created"):
+            return {"state": "crashed", "ended_at": event.time} | _words(event)
+    return {}
+
+
+def _started(event: ev.Started) -> dict[str, object]:
+    return {
+        "state": "running",
+        "stage": "",
+        "share": None,
+        "step": event.resumed_from,
+        "total_steps": event.total_steps,
+        "epochs": event.epochs,
+        "started_at": event.time,
+        "ended_at": 0.0,
+        "title": "",
+        "text": "",
+        "fix": "",
+    }
+
+
+def _step(state: RunState, event: ev.Step) -> dict[str, object]:
+    metrics = event.metrics
+    memory = metrics.get("vram_bytes") or metrics.get("memory_bytes") or 0
+    return {
+        "stage": "Training",
+        "step": event.step,
+        "epoch": event.epoch,
+        "share": event.step / state.total_steps if state.total_steps else None,
+        "train_loss": metrics.get("loss"),
+        "tokens": event.tokens,
+        "seconds": event.seconds,
+        "tokens_per_second": metrics.get("tokens_per_second"),
+        "peak_bytes": max(state.peak_bytes, int(memory)),
+    }
+
+
+def _evaluated(state: RunState, event: ev.Evaluated) -> dict[str, object]:
+    loss = event.metrics.get("loss")
+    best = loss if event.best else state.best_eval_loss
+    return {"eval_loss": loss, "best_eval_loss": best}
+
+
+def _words(event: ev.Failed | ev.Ended) -> dict[str, object]:
+    return {"title": event.title, "text": event.text, "fix": event.fix}

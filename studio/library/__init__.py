@@ -1,0 +1,1 @@
+"""What is on disk: folders, runs, models, adapters, datasets, settings."""

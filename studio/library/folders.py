@@ -1,0 +1,149 @@
+"""The one folder under which everything lies that the studio writes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ENVIRONMENT = "FINETUNE_STUDIO_HOME"
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where things are under one home folder."""
+
+    root: Path
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    @property
+    def adapters(self) -> Path:
+        return self.root / "adapters"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def jobs(self) -> Path:
+        """Folders of the jobs that are no runs: chats, merges, imports, scores."""
+        return self.root / "jobs"
+
+    @property
+    def trash(self) -> Path:
+        return self.root / "trash"
+
+    @property
+    def drafts(self) -> Path:
+        return self.root / "drafts"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def keeper(self) -> Path:
+        return self.root / "keeper"
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "settings.json"
+
+    def make(self) -> Home:
+        """Create what is missing; the home folder is readable by its owner alone."""
+        for folder in (self.models, self.adapters, self.runs, self.jobs, self.keeper, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        if os.name == "posix":
+            self.keeper.chmod(0o700)
+        return self
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """Where things are in the folder of one job; a run's folder is one of these."""
+
+    path: Path
+
+    @property
+    def job(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def commands(self) -> Path:
+        return self.path / "commands.jsonl"
+
+    @property
+    def engine_log(self) -> Path:
+        return self.path / "engine.log"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the living engine."""
+        return self.path / "engine.lock"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def adapter(self) -> Path:
+        return self.path / "adapter"
+
+    @property
+    def decided(self) -> Path:
+        """What was decided on this machine: dtype, threads, kernels, micro-batch."""
+        return self.path / "decided.json"
+
+
+def default_root() -> Path:
+    """FINETUNE_STUDIO_HOME, or the platform's folder for a program's data."""
+    if named := os.environ.get(ENVIRONMENT):
+        return Path(named).expanduser().absolute()
+    if sys.platform == "win32":
+        return (
+            Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local")) / "FinetuneStudio"
+        )
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Application Support/FinetuneStudio"
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share"
+    return Path(data) / "finetune-studio"
+
+
+_RESERVED = {"con", "prn", "aux", "nul"} | {f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10)}
+
+
+def legal_name(text: str, fallback: str = "unnamed") -> str:
+    """A file name that every system takes, close to the text."""
+    name = re.sub(r"[^\w.+-]+", "-", text, flags=re.UNICODE).strip("-. ")[:80].rstrip("-. ")
+    if not name:
+        return fallback
+    return f"{name}-" if name.split(".")[0].lower() in _RESERVED else name
+
+
+def free_path(folder: Path, name: str) -> Path:
+    """`folder/name`, or with -2, -3, … where that is taken."""
+    path, number = folder / name, 2
+    while path.exists():
+        path, number = folder / f"{name}-{number}", number + 1
+    return path
