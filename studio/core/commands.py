@@ -118,6 +118,6 @@ class Leave(Command, frozen=True, kw_only=True):
 
 AnyCommand = Stop | Cancel | Pause | Save | Sample | Say | Load | Leave
 
-job_decoder = msgspec.json.Decoder(AnyJob)
-command_decoder = msgspec.json.Decoder(AnyCommand)
+job_decoder: msgspec.json.Decoder[AnyJob] = msgspec.json.Decoder(AnyJob)
+command_decoder: msgspec.json.Decoder[AnyCommand] = msgspec.json.Decoder(AnyCommand)
 encode = msgspec.json.Encoder().encode

@@ -29,14 +29,14 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """What every part of a recipe is: frozen, and strict about its fields."""
 
 
-class ModelPart(Part):
+class ModelPart(Part, frozen=True, kw_only=True):
     """A model: "starter", a folder, or a hub id with the revision it is pinned to."""
 
     path: str
     revision: str | None = None
 
 
-class DatasetPart(Part):
+class DatasetPart(Part, frozen=True, kw_only=True):
     """One dataset: "sample", a file or folder, or a hub id.
 
     `columns` maps a role (messages, prompt, completion, system, text, ...) to the
@@ -52,7 +52,7 @@ class DatasetPart(Part):
     weight: PositiveFloat = 1.0
 
 
-class LoraPart(Part):
+class LoraPart(Part, frozen=True, kw_only=True):
     """The adapter of the methods lora and qlora."""
 
     rank: Positive = 16
@@ -61,7 +61,7 @@ class LoraPart(Part):
     target_modules: str | tuple[str, ...] = "all-linear"
 
 
-class DataPart(Part):
+class DataPart(Part, frozen=True, kw_only=True):
     """How rows become tokens."""
 
     max_length: Positive = 512
@@ -70,7 +70,7 @@ class DataPart(Part):
     packing: AutoBool = "auto"
 
 
-class TrainingPart(Part):
+class TrainingPart(Part, frozen=True, kw_only=True):
     """How the tokens are learnt. `batch_size` counts the rows of one optimizer step."""
 
     epochs: PositiveFloat = 3.0
@@ -93,7 +93,7 @@ class TrainingPart(Part):
     seed: Natural = 42
 
 
-class Recipe(Part):
+class Recipe(Part, frozen=True, kw_only=True):
     """One run, whole. Zero in a `Natural` setting means: decided by the studio."""
 
     version: Positive = VERSION

@@ -70,17 +70,21 @@ def replay(events: Iterable[ev.AnyEvent], state: RunState | None = None) -> RunS
     return state
 
 
+_TRAINING: frozenset[Action] = frozenset({"stop", "pause", "save", "sample"})
+_AGAIN: frozenset[Action] = frozenset({"resume", "delete"})
+_CHAT: frozenset[Action] = frozenset({"chat"})
+
+
 def allowed(state: RunState) -> frozenset[Action]:
     """What may be asked of a job in this state."""
+    cancel: frozenset[Action] = frozenset({"cancel"})
+    delete: frozenset[Action] = frozenset({"delete"})
     if state.state == "running":
-        training = {"stop", "pause", "save", "sample"} if state.kind == "train" else set()
-        return frozenset(training | {"cancel"})  # type: ignore[arg-type]
-    if state.state == "created":
-        return frozenset({"resume", "delete"})
-    if state.state in ("paused", "failed", "crashed", "stopped"):
-        chat = {"chat"} if state.result.get("adapter") else set()
-        return frozenset({"resume", "delete"} | chat)  # type: ignore[arg-type]
-    return frozenset({"delete", "chat"} if state.state == "finished" else {"delete"})
+        return cancel | _TRAINING if state.kind == "train" else cancel
+    kept = _CHAT if state.result.get("adapter") or state.result.get("model") else frozenset()
+    if state.kind == "train" and state.state not in ("finished", "cancelled"):
+        return _AGAIN | kept
+    return delete | kept
 
 
 def _changes(state: RunState, event: ev.AnyEvent) -> dict[str, object]:
