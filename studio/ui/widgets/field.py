@@ -1,0 +1,102 @@
+"""A form field: label, editor, hint, and what is wrong with it, right beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from studio.core.problems import Problem
+from studio.ui.icons import IconLabel
+from studio.ui.widgets.layout import clear, column, restyle, row
+from studio.ui.widgets.text import label
+
+_TONES = {"error": ("error", "err"), "warning": ("alert", "warn"), "info": ("info", "mute")}
+
+
+class Field(QWidget):
+    """One setting. `editor` gets the label as buddy and its name for screen readers."""
+
+    def __init__(self, title: str, editor: QWidget, hint: str = "", path: str = "") -> None:
+        """`path` is the dotted recipe field whose problems belong here."""
+        super().__init__()
+        self.editor, self.path = editor, path
+        self._title, self._hint_text = title, hint
+        name = label(title, "b")
+        name.setBuddy(editor)
+        if not editor.accessibleName():
+            editor.setAccessibleName(title)
+        self._hint = label(hint, "mute", wrap=True)
+        self._hint.setVisible(bool(hint))
+        self._problems = QVBoxLayout()
+        self._problems.setContentsMargins(0, 0, 0, 0)
+        self._problems.setSpacing(4)
+        box = column(name, editor, self._hint, self._problems, spacing=6)
+        box.addStretch(1)
+        self.setLayout(box)
+        self._shown: tuple[Problem, ...] = ()
+        self._describe()
+
+    def set_hint(self, hint: str) -> None:
+        """Replace the muted line under the editor."""
+        self._hint_text = hint
+        self._hint.setText(hint)
+        self._hint.setVisible(bool(hint) and not self._shown)
+        self._describe()
+
+    def problems(self) -> tuple[Problem, ...]:
+        return self._shown
+
+    def show_problems(self, problems: Sequence[Problem]) -> None:
+        """Show these beside the editor, in place of the hint; an empty list clears them."""
+        if tuple(problems) == self._shown:
+            return
+        self._shown = tuple(problems)
+        clear(self._problems)
+        for problem in self._shown:
+            self._problems.addWidget(ProblemLine(problem))
+        self._hint.setVisible(not self._shown and bool(self._hint_text))
+        worst = {p.severity for p in self._shown}
+        mark = "blocks" if "error" in worst else "warns" if "warning" in worst else ""
+        restyle(self.editor, "problem", mark)
+        self._describe()
+
+    def _describe(self) -> None:
+        words = [f"{p.text} {p.fix}" for p in self._shown] or [self._hint_text]
+        self.editor.setAccessibleDescription(" ".join(words).strip())
+
+
+class ProblemLine(QWidget):
+    """One problem: a sign, what is wrong, and what to do about it."""
+
+    def __init__(self, problem: Problem, where: str = "") -> None:
+        super().__init__()
+        icon_name, tone = _TONES[problem.severity]
+        sign = column(1, IconLabel(icon_name, tone, 14), None)
+        place = f"Row {problem.row}: " if problem.row is not None else ""
+        prefix = f"{where}: " if where else ""
+        said = label(f"{prefix}{place}{problem.text}", tone, wrap=True)
+        words = column(said, spacing=1)
+        if problem.fix:
+            words.addWidget(label(problem.fix, "mute", wrap=True))
+        box = row(sign, spacing=6)
+        box.addLayout(words, 1)
+        self.setLayout(box)
+        self.setAccessibleName(f"{prefix}{place}{problem.text} {problem.fix}".strip())
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+
+
+class SettingRow(QWidget):
+    """A setting that is on or off: name and explanation left, the switch right."""
+
+    def __init__(self, title: str, text: str, control: QWidget) -> None:
+        super().__init__()
+        self.control = control
+        control.setAccessibleName(title)
+        control.setAccessibleDescription(text)
+        name = label(title, "b")
+        name.setBuddy(control)
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addLayout(column(name, label(text, "mute", wrap=True), spacing=2), 1)
+        box.addWidget(control)

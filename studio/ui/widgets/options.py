@@ -1,0 +1,82 @@
+"""Choices as cards: a checkable button, so keyboard and screen reader work as with any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from studio.ui.icons import IconLabel
+from studio.ui.widgets.layout import row
+from studio.ui.widgets.text import ElidedLabel, Pill, label
+
+
+class OptionCard(QPushButton):
+    """A title, a sentence and pills; checkable. Group several in a QButtonGroup."""
+
+    def __init__(self, title: str, text: str = "", icon_name: str = "", height: int = 84) -> None:
+        super().__init__()
+        self.setProperty("k", "option")
+        self.setCheckable(True)
+        self.setAutoDefault(False)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        self._height = height
+        self._title = ElidedLabel(title, "b", Qt.TextElideMode.ElideRight)
+        self._text = label(text, "sub", wrap=True)
+        self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._pills = QHBoxLayout()
+        self._pills.setSpacing(6)
+        head = row(self._title, None, self._pills, spacing=8)
+        head.setStretch(0, 1000)
+        if icon_name:
+            head.insertWidget(0, IconLabel(icon_name, "accent_text", 16))
+        box = QVBoxLayout(self)
+        box.setContentsMargins(16, 14, 16, 14)
+        box.setSpacing(5)
+        box.addLayout(head)
+        box.addWidget(self._text, 1)
+        self._name()
+        self._pass_clicks()
+
+    def set_pills(self, pills: Sequence[tuple[str, str]]) -> None:
+        """Replace the pills: (text, tone) each."""
+        while self._pills.count():
+            old = self._pills.takeAt(0).widget()
+            if old is not None:
+                old.hide()
+                old.deleteLater()
+        for text, tone in pills:
+            self._pills.addWidget(Pill(text, tone))
+        self._name()
+        self._pass_clicks()
+
+    def set_text(self, text: str) -> None:
+        """Replace the sentence under the title."""
+        self._text.setText(text)
+        self._name()
+        self.updateGeometry()
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return max(self._height, self.layout().heightForWidth(width))
+
+    def sizeHint(self) -> QSize:
+        return QSize(220, max(self._height, self.layout().totalSizeHint().height()))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(140, self._height)
+
+    def _name(self) -> None:
+        items = [self._pills.itemAt(i).widget() for i in range(self._pills.count())]
+        pills = [item.text() for item in items if isinstance(item, Pill)]
+        self.setAccessibleName(self._title.text())
+        self.setAccessibleDescription(". ".join([*pills, self._text.text()]))
+
+    def _pass_clicks(self) -> None:
+        for child in self.findChildren(QWidget):
+            child.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
