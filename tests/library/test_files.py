@@ -18,6 +18,12 @@ def fail(*_: object, **__: object) -> None:
     raise Broken("no space left on device")
 
 
+def write_half(target: Path) -> None:
+    with files.whole_folder(target) as folder:
+        (folder / "weights").write_bytes(b"half")
+        fail()
+
+
 def test_a_failed_write_leaves_the_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -32,9 +38,8 @@ def test_a_failed_write_leaves_the_old_content(
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "adapter"
-    with pytest.raises(Broken), files.whole_folder(target) as folder:
-        (folder / "weights").write_bytes(b"half")
-        fail()
+    with pytest.raises(Broken):
+        write_half(target)
     assert list(tmp_path.iterdir()) == []
     with files.whole_folder(target) as folder:
         (folder / "weights").write_bytes(b"all")
@@ -46,8 +51,8 @@ def test_a_folder_that_stands_is_replaced_only_by_a_whole_one(tmp_path: Path) ->
     target = tmp_path / "adapter"
     with files.whole_folder(target) as folder:
         (folder / "weights").write_bytes(b"old")
-    with pytest.raises(Broken), files.whole_folder(target) as folder:
-        fail()
+    with pytest.raises(Broken):
+        write_half(target)
     assert (target / "weights").read_bytes() == b"old"
     with files.whole_folder(target) as folder:
         (folder / "weights").write_bytes(b"new")
