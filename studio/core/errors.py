@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from studio.core.problems import Problem
+    from studio.core.problem import Problem
 
 
 class StudioError(Exception):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from studio.core.problems import Problem
+from studio.core.problem import Problem
 
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from studio.core.checking import check
+from studio.core.problem import Problem, Severity
+from studio.core.reading import read, read_leniently
 
-import msgspec
-
-Severity = Literal["error", "warning", "info"]
+__all__ = ["Problem", "Severity", "blocking", "check", "read", "read_leniently"]
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to mend. An error blocks the start; `row` is a line number from 1."""
-
-    field: str
-    text: str
-    fix: str = ""
-    severity: Severity = "error"
-    row: int | None = None
+def blocking(problems: list[Problem]) -> list[Problem]:
+    """Those that stop a start."""
+    return [problem for problem in problems if problem.severity == "error"]
