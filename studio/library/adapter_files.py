@@ -1,0 +1,186 @@
+"""The files of a PEFT adapter: read with suspicion, since anybody may have made them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studio.core.errors import StudioError
+from studio.library import tensors
+from studio.library.models import weights
+from studio.library.tensors import Tensor
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+_PICKLED = "adapter_model.bin"
+_PREFIX = "base_model.model."
+
+_MAX_CONFIG_BYTES = 10_000_000
+_BESIDE = (
+    CONFIG,
+    WEIGHTS,
+    "README.md",
+    "LICENSE",
+    "LICENSE.txt",
+    "chat_template.jinja",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+
+
+class AdapterConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What counts in adapter_config.json. `whole` is all of it."""
+
+    base: str
+    method: str
+    rank: int
+    alpha: float
+    targets: tuple[str, ...]
+    whole: dict[str, Any]
+
+
+def read_config(folder: Path) -> AdapterConfig:
+    """The adapter's config. Raises StudioError when this is no LoRA adapter that can be used."""
+    if not folder.is_dir():
+        raise StudioError(
+            "No such folder", f"There is no folder {folder}.", "Check where the adapter lies."
+        )
+    file = folder / CONFIG
+    if not file.is_file():
+        raise _no_adapter(folder)
+    try:
+        if file.stat().st_size > _MAX_CONFIG_BYTES:
+            raise ValueError("it is too large")
+        whole = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return _config(whole)
+    except (OSError, ValueError, TypeError) as error:
+        raise StudioError(
+            "Damaged adapter",
+            f"{CONFIG} in {folder.name} can't be read: {error}.",
+            "Copy or download the adapter again.",
+        ) from error
+
+
+def read_tensors(folder: Path) -> dict[str, Tensor]:
+    """The adapter's tensors by name. Raises StudioError when they are missing or damaged."""
+    file = folder / WEIGHTS
+    if file.is_file():
+        return tensors.read_header(file)[0]
+    if (folder / _PICKLED).is_file():
+        raise StudioError(
+            "Pickled adapter",
+            f"{folder.name} holds {_PICKLED}, a file that can run code when it is opened.",
+            "Convert it where you trust it: load it with peft and save it again with "
+            "save_pretrained, which writes safetensors.",
+        )
+    raise StudioError(
+        "Adapter without weights",
+        f"{folder.name} has {CONFIG} but no {WEIGHTS}.",
+        "Copy or download the whole adapter folder.",
+    )
+
+
+def belonging(folder: Path) -> list[Path]:
+    """The files of an adapter folder that belong to an adapter; all else is left behind."""
+    return [folder / name for name in _BESIDE if (folder / name).is_file()]
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files directly in the folder."""
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+def module_of(key: str) -> str:
+    """The module of the base that a key of the adapter file belongs to, "" if it tells none.
+
+    >>> module_of("base_model.model.model.layers.0.mlp.up_proj.lora_A.weight")
+    'model.layers.0.mlp.up_proj'
+    """
+    for part in (".lora_A.", ".lora_B."):
+        if part in key:
+            return key.split(part)[0].removeprefix(_PREFIX)
+    return ""
+
+
+def match(module: str, base: dict[str, Tensor]) -> str:
+    """The name of the base's tensor that is this module's weight, "" if there is none.
+
+    Some checkpoints leave the outermost name away (`h.0…` for `transformer.h.0…`).
+    """
+    for name in (f"{module}.weight", f"{module.partition('.')[2]}.weight"):
+        if name in base:
+            return name
+    return ""
+
+
+def check_shapes(folder: Path, base: Path) -> None:
+    """Raise StudioError when the adapter in `folder` can't belong to the model in `base`."""
+    config, adapter = read_config(folder), read_tensors(folder)
+    model = weights.read(base)[0]
+    flipped = bool(config.whole.get("fan_in_fan_out"))
+    for key, tensor in adapter.items():
+        module = module_of(key)
+        if not module or not key.endswith(".weight"):
+            continue
+        name = match(module, model)
+        if not name:
+            raise _other_base(folder, base, f"the model has no layer {module}")
+        weight = model[name]
+        if len(weight.shape) != 2 or weight.dtype in ("U8", "I8"):
+            continue
+        out_size, in_size = reversed(weight.shape) if flipped else weight.shape
+        wanted, has = (in_size, tensor.shape[-1]) if ".lora_A." in key else (
+            out_size, tensor.shape[0]
+        )  # fmt: skip
+        if wanted != has:
+            raise _other_base(folder, base, f"{module} is {wanted} wide there and {has} here")
+
+
+def _config(whole: dict[str, Any]) -> AdapterConfig:
+    kind = str(whole.get("peft_type", ""))
+    if kind.upper() != "LORA":
+        raise StudioError(
+            "Another kind of adapter",
+            f"This is an adapter of the kind {kind or 'unknown'}; the studio uses LoRA adapters.",
+            "Choose a LoRA adapter.",
+        )
+    if whole.get("megatron_config"):
+        raise StudioError(
+            "Another kind of adapter",
+            "This adapter was made for Megatron and names program code to load.",
+            "Convert it to a plain PEFT adapter first.",
+        )
+    targets = whole.get("target_modules") or ()
+    return AdapterConfig(
+        base=str(whole.get("base_model_name_or_path") or ""),
+        method="dora" if whole.get("use_dora") else "lora",
+        rank=int(whole.get("r", 0)),
+        alpha=float(whole.get("lora_alpha", 0)),
+        targets=(targets,) if isinstance(targets, str) else tuple(sorted(map(str, targets))),
+        whole=whole,
+    )
+
+
+def _no_adapter(folder: Path) -> StudioError:
+    if (folder / "config.json").is_file():
+        return StudioError(
+            "A model, not an adapter",
+            f"{folder.name} holds a whole model, not an adapter.",
+            "Import it as a model on the Model step of New run.",
+        )
+    return StudioError(
+        "Not an adapter",
+        f"{folder.name} has no {CONFIG}.",
+        f"Choose the folder that holds {CONFIG} and {WEIGHTS}.",
+    )
+
+
+def _other_base(folder: Path, base: Path, why: str) -> StudioError:
+    return StudioError(
+        "An adapter made for another base",
+        f"{folder.name} doesn't fit the model {base.name}: {why}.",
+        "Choose the model that the adapter was trained on.",
+    )
