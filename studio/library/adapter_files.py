@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 
 from studio.core.errors import StudioError
-from studio.library import tensors
 from studio.library.models import weights
-from studio.library.tensors import Tensor
+from studio.library.models.tensors import Tensor, Unreadable, read
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -68,7 +67,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     """The adapter's tensors by name. Raises StudioError when they are missing or damaged."""
     file = folder / WEIGHTS
     if file.is_file():
-        return tensors.read_header(file)[0]
+        return _tensors_of(file)
     if (folder / _PICKLED).is_file():
         raise StudioError(
             "Pickled adapter",
@@ -137,6 +136,17 @@ def check_shapes(folder: Path, base: Path) -> None:
         )  # fmt: skip
         if wanted != has:
             raise _other_base(folder, base, f"{module} is {wanted} wide there and {has} here")
+
+
+def _tensors_of(file: Path) -> dict[str, Tensor]:
+    try:
+        return {tensor.name: tensor for tensor in read(file)}
+    except (OSError, Unreadable, ValueError, KeyError, TypeError) as error:
+        raise StudioError(
+            "Damaged adapter",
+            f"{file.name} in {file.parent.name} can't be read: {error}.",
+            "Copy or download the adapter again.",
+        ) from error
 
 
 def _config(whole: dict[str, Any]) -> AdapterConfig:
