@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import msgspec
+
+from studio.core import memory
+from studio.core.checking_data import check_data
 from studio.core.facts import DatasetReport, Machine, ModelFacts
+from studio.core.memory import GIB
 from studio.core.problem import Problem
-from studio.core.recipe import Recipe
+from studio.core.recipe import Method, Recipe
+from studio.core.shapes import names, shapes_of
+
+# What published recipes of each method stay within (Alpaca, QLoRA, LoRA and their successors).
+USUAL_RATES: dict[Method, tuple[float, float]] = {
+    "full": (1e-6, 2e-4),
+    "lora": (1e-5, 2e-3),
+    "qlora": (1e-5, 2e-3),
+}
+TINY = 1_000_000_000
+# bitsandbytes' documentation: NF4 from compute capability 6.0, LLM.int8() from 7.5
+NF4_CAPABILITY = (6, 0)
+INT8_CAPABILITY = (7, 5)
+BF16_CAPABILITY = (8, 0)
 
 
 def check(
@@ -14,4 +34,205 @@ def check(
     dataset: DatasetReport | None,
 ) -> list[Problem]:
     """Every problem at once; what isn't known (None) isn't judged."""
-    return []
+    problems = [*_training(recipe), *_adapter(recipe, machine)]
+    if model is not None:
+        problems += _model(recipe, model)
+    problems += check_data(recipe, model, dataset)
+    if machine is not None:
+        problems += _machine(recipe, machine)
+        problems += _room(recipe, machine, model, dataset)
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(problems, key=lambda problem: order[problem.severity])
+
+
+def _training(recipe: Recipe) -> Iterator[Problem]:
+    training = recipe.training
+    yield from _learning_rate(recipe)
+    if training.micro_batch_size > training.batch_size:
+        yield Problem(
+            field="training.micro_batch_size",
+            text=f"A micro-batch of {training.micro_batch_size} rows is larger than the batch of "
+            f"{training.batch_size}.",
+            fix=f"Set micro_batch_size to at most {training.batch_size}, or 0 for automatic.",
+        )
+    elif training.micro_batch_size and training.batch_size % training.micro_batch_size:
+        yield Problem(
+            field="training.micro_batch_size",
+            text=f"A batch of {training.batch_size} rows can't be split evenly into micro-batches "
+            f"of {training.micro_batch_size}.",
+            fix="Choose a divisor of batch_size, or 0 for automatic.",
+            severity="warning",
+        )
+    if training.early_stopping_patience and not recipe.data.eval_share:
+        yield Problem(
+            field="training.early_stopping_patience",
+            text="Early stopping watches the held-out loss, and no rows are held out.",
+            fix="Set data.eval_share to 0.1, or early_stopping_patience to 0.",
+        )
+
+
+def _learning_rate(recipe: Recipe) -> Iterator[Problem]:
+    rate = recipe.training.learning_rate
+    low, high = USUAL_RATES[recipe.method]
+    if not rate or low <= rate <= high:
+        return
+    wild = rate >= 0.1
+    direction = "diverge" if rate > high else "hardly learn"
+    yield Problem(
+        field="training.learning_rate",
+        text=f"A learning rate of {rate:g} is outside the usual {low:g} to {high:g} of "
+        f"{recipe.method}; the run {'would' if wild else 'may'} {direction}.",
+        fix="Leave it at 0 for the method's usual rate, or choose one from that range.",
+        severity="error" if wild else "warning",
+    )
+
+
+def _adapter(recipe: Recipe, machine: Machine | None) -> Iterator[Problem]:
+    training, lora = recipe.training, recipe.lora
+    if recipe.method == "full":
+        if training.base_precision == "8":
+            yield Problem(
+                field="training.base_precision",
+                text="8-bit weights can't be trained; they only carry an adapter.",
+                fix="Set method to lora, or base_precision to auto.",
+            )
+        return
+    if recipe.method == "qlora" and training.base_precision != "auto":
+        yield Problem(
+            field="training.base_precision",
+            text="QLoRA holds the base in 4 bits, so base_precision says nothing here.",
+            fix="Set base_precision to auto, or method to lora.",
+            severity="warning",
+        )
+    if not 0.25 <= lora.alpha / lora.rank <= 8:
+        yield Problem(
+            field="lora.alpha",
+            text=f"alpha {lora.alpha:g} at rank {lora.rank} scales the adapter by "
+            f"{lora.alpha / lora.rank:.3g}; usual are 1 to 2.",
+            fix=f"Set alpha to {2 * lora.rank}.",
+            severity="warning",
+        )
+    if lora.dropout and machine is not None and not machine.gpus:
+        yield Problem(
+            field="lora.dropout",
+            text="On a CPU, adapter dropout makes training markedly slower.",
+            fix="Set dropout to 0 unless the run overfits.",
+            severity="info",
+        )
+
+
+def _model(recipe: Recipe, model: ModelFacts) -> Iterator[Problem]:
+    yield from (msgspec.structs.replace(problem, field="model") for problem in model.problems)
+    if recipe.method == "full":
+        return
+    if recipe.method == "qlora" and 0 < model.parameters < TINY:
+        yield Problem(
+            field="method",
+            text=f"This model has {model.parameters / 1e6:.0f} M parameters; a 4-bit base saves "
+            "little memory here and costs some quality.",
+            fix="LoRA is usually the better choice for a model this small.",
+            severity="info",
+        )
+    yield from _targets(recipe, model)
+
+
+def _targets(recipe: Recipe, model: ModelFacts) -> Iterator[Problem]:
+    targets = recipe.lora.target_modules
+    if targets == "all-linear" or not model.linear_modules:
+        return
+    if not targets:
+        yield Problem(
+            field="lora.target_modules",
+            text="No module is targeted, so nothing would learn.",
+            fix=f"Set it to all-linear, or choose from {', '.join(model.linear_modules)}.",
+        )
+    strange = [name for name in names(targets) if name not in model.linear_modules]
+    if strange:
+        yield Problem(
+            field="lora.target_modules",
+            text=f"The model has no linear module named {', '.join(strange)}.",
+            fix=f"Choose from {', '.join(model.linear_modules)}, or set it to all-linear.",
+        )
+
+
+def _machine(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
+    training = recipe.training
+    if not machine.gpus:
+        yield from _cpu(recipe)
+        return
+    card, capability = machine.gpus[0].name, machine.gpus[0].compute_capability
+    if capability is None:
+        return
+    if training.dtype == "bfloat16" and capability < BF16_CAPABILITY:
+        yield Problem(
+            field="training.dtype",
+            text=f"{card} has no bf16 units; bfloat16 would be slow there.",
+            fix="Set dtype to auto or float16.",
+            severity="warning",
+        )
+    needed = NF4_CAPABILITY if recipe.method == "qlora" else INT8_CAPABILITY
+    quantized = recipe.method == "qlora" or training.base_precision == "8"
+    if quantized and capability < needed:
+        yield Problem(
+            field="method" if recipe.method == "qlora" else "training.base_precision",
+            text=f"{card} is too old for a quantized base (compute capability "
+            f"{capability[0]}.{capability[1]}, needed {needed[0]}.{needed[1]}).",
+            fix="Set method to lora and base_precision to auto.",
+        )
+
+
+def _cpu(recipe: Recipe) -> Iterator[Problem]:
+    training = recipe.training
+    if training.dtype == "float16":
+        yield Problem(
+            field="training.dtype",
+            text="float16 is for graphics cards; on a CPU it is slow and gains nothing.",
+            fix="Set dtype to auto.",
+            severity="warning",
+        )
+    if training.optimizer.startswith("paged"):
+        plain = training.optimizer.removeprefix("paged_")
+        yield Problem(
+            field="training.optimizer",
+            text="Without a graphics card there is nothing to page from: the paged optimizer "
+            f"works as {plain} here.",
+            fix=f"Set optimizer to {plain}; nothing changes on this machine.",
+            severity="info",
+        )
+
+
+def _room(
+    recipe: Recipe, machine: Machine, model: ModelFacts | None, dataset: DatasetReport | None
+) -> Iterator[Problem]:
+    longest = dataset.max_tokens if dataset else 0
+    estimate = memory.estimate(recipe, model, machine, longest)
+    if estimate.verdict in ("too big", "tight"):
+        yield _memory(estimate, machine)
+    shapes = shapes_of(model.config) if model else None
+    if shapes is None or not machine.disk_free_bytes:
+        return
+    learnt = memory.trainable(recipe, shapes)
+    # a checkpoint holds fp32 weights and the optimizer's two states; two are kept for a moment
+    needed = 2 * 12 * learnt + 4 * learnt
+    if needed > machine.disk_free_bytes:
+        yield Problem(
+            field="method",
+            text=f"Checkpoints would take about {needed / GIB:.1f} GiB (an estimate), and "
+            f"{machine.disk_free_bytes / GIB:.1f} GiB of disk are free.",
+            fix="Free disk space, or choose another home folder.",
+        )
+
+
+def _memory(estimate: memory.Estimate, machine: Machine) -> Problem:
+    total = machine.gpus[0].total_bytes if machine.gpus else machine.ram_total_bytes
+    kind = "VRAM" if machine.gpus else "RAM"
+    hopeless = estimate.expected_bytes * (1 - memory.UNCERTAINTY) > total > 0
+    tight = estimate.verdict == "tight"
+    return Problem(
+        field="method",
+        text=f"The run {'just fits' if tight else 'does not fit'}: estimated "
+        f"{estimate.expected_bytes / GIB:.1f} GiB, at most {estimate.upper_bytes / GIB:.1f}, and "
+        f"{estimate.available_bytes / GIB:.1f} GiB of {kind} are free.",
+        fix=estimate.advice[0] if estimate.advice else "Close other programs.",
+        severity="error" if hopeless else "warning",
+    )
