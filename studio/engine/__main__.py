@@ -1,0 +1,75 @@
+"""One engine: take the folder's lock, do its job, say how it ended."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from typing import BinaryIO
+
+from studio.core import commands
+from studio.core.commands import OUTLIVES_CLIENT
+from studio.engine import failures, process
+from studio.engine.channel import Channel
+from studio.engine.job import Context
+from studio.library import jobs
+from studio.library.folders import Home, JobFolder
+from studio.library.locks import Lock
+
+DONE, USERS_TO_MEND, OUR_FAULT = 0, 1, 3
+
+_MODULES: dict[type, str] = {
+    commands.Train: "train",
+    commands.Chat: "chat",
+    commands.Merge: "merge",
+    commands.Import: "convert",
+    commands.Score: "score",
+    commands.Measure: "measure",
+}
+
+
+def main(home: Path, folder: Path) -> int:
+    """Do the job of this folder. Returns the exit code: 0 ended as wished, 1 failed for a
+    reason that a person can mend, 3 our fault."""
+    places = JobFolder(folder)
+    lock = Lock(places.lock)
+    if not lock.acquire():
+        sys.stderr.write(f"Another engine already works in {folder}.\n")
+        return USERS_TO_MEND
+    try:
+        channel = Channel(folder)
+        pipe = process.settle(places.engine_log)
+        return _work(Home(home), places, channel, pipe)
+    finally:
+        lock.release()
+
+
+def _work(home: Home, places: JobFolder, channel: Channel, pipe: BinaryIO) -> int:
+    try:
+        job = jobs.job_of(places.path)
+        if not isinstance(job, OUTLIVES_CLIENT):
+            process.leave_with(pipe)
+        if not isinstance(job, commands.Chat):
+            process.step_back()
+        process.keep_freed_memory()
+        do(Context(home=home, folder=places, job=job, channel=channel))
+    except BaseException as error:
+        traceback.print_exc()
+        return _say_failed(channel, error)
+    return DONE
+
+
+def do(context: Context) -> None:
+    """Run the job in this process; each job says its own good end."""
+    name = _MODULES[type(context.job)]
+    importlib.import_module(f"studio.engine.{name}").run(context)
+
+
+def _say_failed(channel: Channel, error: BaseException) -> int:
+    event = failures.to_event(error)
+    try:
+        channel.emit(event)
+    except OSError:
+        traceback.print_exc()
+    return OUR_FAULT if event.fault else USERS_TO_MEND
