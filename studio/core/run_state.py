@@ -38,6 +38,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int = 0
     seconds: float = 0.0
     tokens_per_second: float | None = None
+    memory_bytes: int = 0
     peak_bytes: int = 0
     created_at: float = 0.0
     started_at: float = 0.0
@@ -143,6 +144,7 @@ def _step(state: RunState, event: ev.Step) -> dict[str, object]:
         "tokens": event.tokens,
         "seconds": event.seconds,
         "tokens_per_second": metrics.get("tokens_per_second"),
+        "memory_bytes": int(memory),
         "peak_bytes": max(state.peak_bytes, int(memory)),
     }
 

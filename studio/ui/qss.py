@@ -34,13 +34,14 @@ QLabel[pill="plain"] {{ background: {raised}; color: {sub}; font-weight: 500; }}
 QFrame[card="card"] {{ background: {card}; border: 1px solid {line}; border-radius: 12px; }}
 QFrame[card="raised"] {{ background: {raised}; border: 0; border-radius: 10px; }}
 QFrame[card="strip"] {{ background: {selected}; border: 1px solid {line}; border-radius: 10px; }}
-QFrame[card="drop"] {{ background: transparent; border: 1px dashed {line2}; border-radius: 12px; }}
+QFrame[card="drop"] {{ background: transparent; border: 1px dashed {mute}; border-radius: 12px; }}
 QFrame[card="drop"][over="true"] {{ background: {accent_bg}; border: 1px dashed {accent}; }}
 QFrame[card="drop"]:focus {{ border: 2px solid {accent}; }}
 QFrame[tone="err"] {{ background: {err_bg}; border: 1px solid {err_bg}; border-radius: 10px; }}
 QFrame[tone="warn"] {{ background: {warn_bg}; border: 1px solid {warn_bg}; border-radius: 10px; }}
 QFrame[tone="info"] {{ background: {raised}; border: 1px solid {line}; border-radius: 10px; }}
 QFrame[tone="ok"] {{ background: {ok_bg}; border: 1px solid {ok_bg}; border-radius: 10px; }}
+QLabel[mark="true"] {{ background: {accent}; border-radius: 8px; }}
 QFrame[sep="h"] {{ background: {line}; border: 0; min-height: 1px; max-height: 1px; }}
 QFrame[sep="v"] {{ background: {line}; border: 0; min-width: 1px; max-width: 1px; }}
 
@@ -97,6 +98,10 @@ QPushButton[k="chip"]:checked {{ background: {accent_bg}; color: {accent_text};
   border-color: {accent}; font-weight: 600; }}
 QPushButton[k="chip"]:focus {{ border: 2px solid {text}; padding: 0 11px;
   min-height: 24px; max-height: 24px; }}
+QPushButton[k="job"] {{ background: {selected}; border: 1px solid {line};
+  border-radius: 10px; padding: 0; min-height: 74px; }}
+QPushButton[k="job"]:hover {{ border-color: {line2}; background: {hover}; }}
+QPushButton[k="job"]:focus {{ border: 2px solid {accent}; padding: 0; min-height: 72px; }}
 QPushButton[k="step"] {{ background: transparent; border: 2px solid transparent;
   border-radius: 8px; padding: 3px 6px 3px 3px; }}
 QPushButton[k="step"]:hover {{ background: {hover}; }}
@@ -111,8 +116,8 @@ QLineEdit:disabled, QComboBox:disabled {{ color: {mute}; background: transparent
   border-color: {line}; }}
 QLineEdit[problem="blocks"], QComboBox[problem="blocks"] {{ border-color: {err}; }}
 QLineEdit[problem="warns"], QComboBox[problem="warns"] {{ border-color: {warn}; }}
-QComboBox {{ padding-right: 28px; }}
-QComboBox:focus {{ padding-right: 27px; }}
+QComboBox {{ padding-left: 11px; padding-right: 28px; }}
+QComboBox:focus {{ padding-left: 10px; padding-right: 27px; }}
 QComboBox::drop-down {{ border: 0; width: 26px; }}
 QComboBox::down-arrow {{ image: none; width: 0; height: 0; }}
 QComboBox QAbstractItemView {{ background: {card}; border: 1px solid {line2}; padding: 4px;

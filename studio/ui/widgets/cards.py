@@ -45,7 +45,7 @@ class Separator(QFrame):
 class StatTile(Card):
     """A number with a name above and a remark below."""
 
-    def __init__(self, title: str, value: str = "–", remark: str = "") -> None:
+    def __init__(self, title: str, value: str = "\N{EN DASH}", remark: str = "") -> None:
         super().__init__(margin=16, spacing=3)
         self._title = label(title, "mute")
         self._value = ElidedLabel(value, "num", Qt.TextElideMode.ElideRight)
@@ -80,7 +80,8 @@ class EmptyState(QWidget):
         box.addWidget(self.title, 0, center)
         box.addWidget(self.text, 0, center)
         self.button = Button(action, "primary")
-        self.button.setVisible(bool(action))
+        if not action:
+            self.button.hide()
         box.addSpacing(6)
         box.addLayout(row(None, self.button, None))
         box.addStretch(1)

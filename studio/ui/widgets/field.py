@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from studio.core.problems import Problem
+from studio.core.problem import Problem
 from studio.ui.icons import IconLabel
 from studio.ui.widgets.layout import clear, column, restyle, row
 from studio.ui.widgets.text import label
@@ -27,7 +27,8 @@ class Field(QWidget):
         if not editor.accessibleName():
             editor.setAccessibleName(title)
         self._hint = label(hint, "mute", wrap=True)
-        self._hint.setVisible(bool(hint))
+        if not hint:
+            self._hint.hide()
         self._problems = QVBoxLayout()
         self._problems.setContentsMargins(0, 0, 0, 0)
         self._problems.setSpacing(4)

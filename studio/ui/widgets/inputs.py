@@ -25,11 +25,14 @@ class LineEdit(QLineEdit):
         super().__init__(text)
         self.setAccessibleName(name)
         self.setPlaceholderText(placeholder)
+        self._icon_name = icon_name
         if icon_name:
-            action = self.addAction(
-                icon(icon_name, "mute", 16), self.ActionPosition.LeadingPosition
-            )
-            theme().changed.connect(lambda: action.setIcon(icon(icon_name, "mute", 16)))
+            leading = self.ActionPosition.LeadingPosition
+            self._sign = self.addAction(icon(icon_name, "mute", 16), leading)
+            theme().changed.connect(self._draw_icon)
+
+    def _draw_icon(self) -> None:
+        self._sign.setIcon(icon(self._icon_name, "mute", 16))
 
 
 class NumberEdit(QLineEdit):

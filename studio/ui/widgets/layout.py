@@ -41,8 +41,7 @@ def grid(
 
 def clear(layout: QLayout) -> None:
     """Take everything out of the layout and delete its widgets."""
-    while layout.count():
-        item = layout.takeAt(0)
+    while item := layout.takeAt(0):
         widget, inner = item.widget(), item.layout()
         if widget is not None:
             widget.hide()

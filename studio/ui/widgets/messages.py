@@ -29,7 +29,8 @@ class InlineMessage(QFrame):
         self.button = Button("")
         self.button.clicked.connect(self.acted)
         close = IconButton("x", "Dismiss")
-        close.setVisible(closable)
+        if not closable:
+            close.hide()
         close.clicked.connect(self.dismiss)
         words = column(self._title, self._text, self._fix, spacing=3)
         box = QHBoxLayout(self)
@@ -72,6 +73,7 @@ class Toast(QFrame):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._room = parent
         self.setProperty("tone", "info")
         self._icon = IconLabel("check-circle", "ok", 16)
         self._text = label("", "b")
@@ -102,5 +104,5 @@ class Toast(QFrame):
 
     def _place(self) -> None:
         self.adjustSize()
-        parent = self.parentWidget()
-        self.move((parent.width() - self.width()) // 2, parent.height() - self.height() - 24)
+        room = self._room.rect()
+        self.move((room.width() - self.width()) // 2, room.height() - self.height() - 24)

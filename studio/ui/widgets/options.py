@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.ui.icons import IconLabel
-from studio.ui.widgets.layout import row
+from studio.ui.widgets.layout import clear, row
 from studio.ui.widgets.text import ElidedLabel, Pill, label
 
 
@@ -24,6 +24,7 @@ class OptionCard(QPushButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self._height = height
+        self._spoken: list[str] = []
         self._title = ElidedLabel(title, "b", Qt.TextElideMode.ElideRight)
         self._text = label(text, "sub", wrap=True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -33,7 +34,7 @@ class OptionCard(QPushButton):
         head.setStretch(0, 1000)
         if icon_name:
             head.insertWidget(0, IconLabel(icon_name, "accent_text", 16))
-        box = QVBoxLayout(self)
+        self._box = box = QVBoxLayout(self)
         box.setContentsMargins(16, 14, 16, 14)
         box.setSpacing(5)
         box.addLayout(head)
@@ -43,11 +44,8 @@ class OptionCard(QPushButton):
 
     def set_pills(self, pills: Sequence[tuple[str, str]]) -> None:
         """Replace the pills: (text, tone) each."""
-        while self._pills.count():
-            old = self._pills.takeAt(0).widget()
-            if old is not None:
-                old.hide()
-                old.deleteLater()
+        clear(self._pills)
+        self._spoken = [text for text, _ in pills]
         for text, tone in pills:
             self._pills.addWidget(Pill(text, tone))
         self._name()
@@ -63,19 +61,17 @@ class OptionCard(QPushButton):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        return max(self._height, self.layout().heightForWidth(width))
+        return max(self._height, self._box.heightForWidth(width))
 
     def sizeHint(self) -> QSize:
-        return QSize(220, max(self._height, self.layout().totalSizeHint().height()))
+        return QSize(220, max(self._height, self._box.totalSizeHint().height()))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(140, self._height)
 
     def _name(self) -> None:
-        items = [self._pills.itemAt(i).widget() for i in range(self._pills.count())]
-        pills = [item.text() for item in items if isinstance(item, Pill)]
         self.setAccessibleName(self._title.text())
-        self.setAccessibleDescription(". ".join([*pills, self._text.text()]))
+        self.setAccessibleDescription(". ".join([*self._spoken, self._text.text()]))
 
     def _pass_clicks(self) -> None:
         for child in self.findChildren(QWidget):

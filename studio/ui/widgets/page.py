@@ -57,14 +57,15 @@ class Heading(QWidget):
         super().__init__()
         self.title = ElidedLabel(title, "h1", Qt.TextElideMode.ElideRight)
         self.subtitle = label(subtitle, "sub", wrap=True)
-        self.subtitle.setVisible(bool(subtitle))
+        if not subtitle:
+            self.subtitle.hide()
         self.beside = row(spacing=8)
         head = row(self.title, self.beside, None, spacing=12)
         head.setStretch(0, 1000)
-        self.actions = row(*actions, spacing=8)
+        self.buttons = row(*actions, spacing=8)
         box = row(spacing=16)
-        box.addLayout(column(head, self.subtitle, spacing=4), 1)
-        box.addLayout(column(self.actions, None))
+        box.addLayout(column(head, self.subtitle, None, spacing=4), 1)
+        box.addLayout(column(self.buttons, None))
         self.setLayout(box)
 
     def set_text(self, title: str, subtitle: str) -> None:

@@ -40,20 +40,20 @@ class StepButton(QPushButton):
 
     def sizeHint(self) -> QSize:
         widest = QFontMetrics(sans(13, QFont.Weight.DemiBold)).horizontalAdvance(self.text())
-        return QSize(widest + _DOT + 26, 34)
+        return QSize(widest + _DOT + 20, 34)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self.hasFocus() or self.underMouse():
             self._paint_back(painter)
-        dot = QRectF(6, (self.height() - _DOT) / 2, _DOT, _DOT).adjusted(1, 1, -1, -1)
+        dot = QRectF(2, (self.height() - _DOT) / 2, _DOT, _DOT).adjusted(1, 1, -1, -1)
         self._paint_dot(painter, dot)
         painter.setFont(
             sans(13, QFont.Weight.DemiBold if self._state == "now" else QFont.Weight.Medium)
         )
         painter.setPen(theme().color("text" if self._state == "now" else "sub"))
-        words = self.rect().adjusted(6 + _DOT + 9, 0, 0, 0)
+        words = self.rect().adjusted(2 + _DOT + 9, 0, 0, 0)
         painter.drawText(words, Qt.AlignmentFlag.AlignVCenter, self.text())
 
     def _paint_back(self, painter: QPainter) -> None:

@@ -30,7 +30,8 @@ class Pill(QLabel):
         self.setProperty("pill", tone)
         self.setFixedHeight(20)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self.setVisible(bool(text))
+        if not text:
+            self.hide()
 
     def show_as(self, text: str, tone: str) -> None:
         """Change text and tone; an empty text hides the pill."""

@@ -1,0 +1,52 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+_GIB, _MIB = 1024**3, 1024**2
+
+
+def size(count: float) -> str:
+    """Bytes as GB or MB, of 1024 each, as on the box of a graphics card."""
+    if count >= 100 * _GIB:
+        return f"{count / _GIB:.0f} GB"
+    if count >= 0.995 * _GIB:
+        return f"{count / _GIB:.1f} GB"
+    return f"{max(count / _MIB, 0):.0f} MB"
+
+
+def size_of(used: float, total: float) -> str:
+    """How much of how much: 10.9 of 24 GB."""
+    whole = total / _GIB
+    shown = f"{whole:.0f}" if whole >= 10 else f"{whole:.1f}"
+    return f"{used / _GIB:.1f} of {shown} GB"
+
+
+def count(number: float) -> str:
+    """A whole number with separators."""
+    return f"{number:,.0f}"
+
+
+def parameters(number: float) -> str:
+    """135 M, 7.2 B."""
+    if number >= 1e9:
+        return f"{number / 1e9:.1f} B"
+    return f"{number / 1e6:.0f} M" if number >= 1e6 else count(number)
+
+
+def share(fraction: float) -> str:
+    """0.643 as 64 %; nothing but all is 100 %."""
+    percent = fraction * 100
+    return f"{min(percent, 99) if fraction < 1 else 100:.0f}%"
+
+
+def duration(seconds: float) -> str:
+    """A time span, roughly: 40 s, 42 min, 3 h 10 min, 2 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{round(hours / 24)} days"

@@ -1,0 +1,220 @@
+"""The window: side bar, pages built on first visit, and the status strip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import msgspec
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from studio.core.commands import Stop
+from studio.core.errors import StudioError
+from studio.ui.icons import IconLabel
+from studio.ui.session import Session
+from studio.ui.status_strip import StatusStrip
+from studio.ui.widgets import ConfirmDialog, InlineMessage, NavButton, Toast, column, label, row
+
+SIDE_WIDTH = 224
+
+
+@dataclass(frozen=True)
+class PageEntry:
+    """One page of the side bar; `where` is module:Class, imported on the first visit."""
+
+    key: str
+    title: str
+    icon: str
+    where: str
+
+    def build(self, session: Session) -> QWidget:
+        module, name = self.where.split(":")
+        page: QWidget = getattr(import_module(module), name)(session)
+        return page
+
+
+PAGES = (
+    PageEntry("new_run", "New run", "plus-circle", "studio.ui.pages.new_run:NewRunPage"),
+    PageEntry("runs", "Runs", "activity", "studio.ui.pages.runs:RunsPage"),
+    PageEntry("library", "Library", "box", "studio.ui.pages.library:LibraryPage"),
+    PageEntry("chat", "Chat", "chat", "studio.ui.pages.chat:ChatPage"),
+    PageEntry("settings", "Settings", "sliders", "studio.ui.pages.settings:SettingsPage"),
+)
+
+
+class MainWindow(QMainWindow):
+    """Shows one page at a time; `painted` is emitted once, after the first paint."""
+
+    painted = Signal()
+
+    def __init__(self, session: Session, pages: tuple[PageEntry, ...] = PAGES) -> None:
+        super().__init__()
+        self.session = session
+        self._entries = {entry.key: entry for entry in pages}
+        self._built: dict[str, QWidget] = {}
+        self._was_painted = False
+        self.setWindowTitle("Finetune Studio")
+        self.setMinimumSize(1024, 660)
+        self.resize(1280, 800)
+        self._nav = {
+            entry.key: NavButton(entry.title, entry.icon, f"Ctrl+{index + 1}")
+            for index, entry in enumerate(pages)
+        }
+        self.stack = QStackedWidget()
+        self.strip = StatusStrip()
+        self.banner = InlineMessage(closable=True)
+        self._lay_out()
+        self.toast = Toast(self.stack)
+        self._connect()
+        self._restore()
+
+    def page(self, key: str) -> QWidget:
+        """The page, built on its first visit."""
+        if key not in self._built:
+            self._built[key] = self._entries[key].build(self.session)
+            self.stack.addWidget(self._built[key])
+        return self._built[key]
+
+    def current(self) -> str:
+        """The key of the page in view."""
+        shown = self.stack.currentWidget()
+        return next((key for key, page in self._built.items() if page is shown), "")
+
+    def go(self, key: str) -> None:
+        """Show a page; an unknown key shows the first."""
+        key = key if key in self._entries else next(iter(self._entries))
+        self.stack.setCurrentWidget(self.page(key))
+        self._nav[key].setChecked(True)
+
+    def show_error(self, error: StudioError) -> None:
+        self.banner.show_error(error)
+
+    def _lay_out(self) -> None:
+        side = QFrame()
+        side.setObjectName("side")
+        side.setFixedWidth(SIDE_WIDTH)
+        inside = QVBoxLayout(side)
+        inside.setContentsMargins(12, 20, 12, 16)
+        inside.setSpacing(4)
+        inside.addLayout(row(_Mark(), label("Finetune Studio", "h2"), None, spacing=10))
+        inside.addSpacing(18)
+        group = QButtonGroup(self)
+        for key, button in self._nav.items():
+            button.clicked.connect(lambda _=False, wanted=key: self.go(wanted))
+            group.addButton(button)
+            inside.addWidget(button)
+        inside.addStretch(1)
+        inside.addWidget(self.strip)
+        holder = QVBoxLayout()
+        holder.setContentsMargins(32, 16, 32, 0)
+        holder.addWidget(self.banner)
+        self._banner_room = QWidget()
+        self._banner_room.setLayout(holder)
+        self._banner_room.hide()
+        center = QWidget()
+        center.setObjectName("page")
+        center.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        whole = QHBoxLayout(center)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addWidget(side)
+        whole.addLayout(column(self._banner_room, self.stack, spacing=0), 1)
+        self.setCentralWidget(center)
+
+    def _connect(self) -> None:
+        session = self.session
+        session.open_page.connect(self.go)
+        session.open_run.connect(self._open_on("runs", "open_run"))
+        session.run_started.connect(self._open_on("runs", "open_run"))
+        session.open_chat.connect(self._open_on("chat", "open_chat"))
+        session.machine_changed.connect(self.strip.show_machine)
+        session.jobs_changed.connect(self.strip.show_jobs)
+        session.said.connect(lambda text, tone: self.toast.say(text, tone))
+        session.failed.connect(self._on_failed)
+        self.strip.opened.connect(session.open_run)
+        self.banner.closed.connect(self._banner_room.hide)
+
+    def _open_on(self, key: str, method: str) -> Callable[..., None]:
+        def opened(*arguments: object) -> None:
+            self.go(key)
+            getattr(self.page(key), method)(*arguments)
+
+        return opened
+
+    def _on_failed(self, error: StudioError) -> None:
+        self.show_error(error)
+        self._banner_room.show()
+
+    def _restore(self) -> None:
+        kept = self.session.settings.window
+        if geometry := kept.get("geometry"):
+            self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
+        self.go(kept.get("page", ""))
+
+    def _remember(self) -> None:
+        encoded = self.saveGeometry().toBase64().toStdString()
+        kept = {**self.session.settings.window, "geometry": encoded, "page": self.current()}
+        self.session.save_settings_now(msgspec.structs.replace(self.session.settings, window=kept))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        # without this the first button would open with a focus ring
+        self.stack.setFocus()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._was_painted:
+            self._was_painted = True
+            self.painted.emit()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        training = [job for job in self.session.jobs if job.kind == "train"]
+        if training and not self._may_leave([str(job.folder) for job in training]):
+            event.ignore()
+            return
+        self._remember()
+        self.session.close()
+        event.accept()
+
+    def _may_leave(self, folders: list[str]) -> bool:
+        """Ask what becomes of the training; False means stay."""
+        answer = self.ask_on_close()
+        if answer == "stop":
+            for folder in folders:
+                self.session.worker.tell(folder, Stop())
+        return bool(answer)
+
+    def ask_on_close(self) -> str:
+        """keep, stop or "" (stay)."""
+        return ConfirmDialog(
+            self,
+            "A run is training",
+            "It can go on in the background: the next window shows it as it stands. Or it stops "
+            "after the present step, and what it has learnt is kept.",
+            [("stop", "Stop and keep", ""), ("keep", "Keep training", "primary")],
+            icon_name="activity",
+        ).ask()
+
+
+class _Mark(QLabel):
+    """The studio's sign: a bolt on the accent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("mark", True)
+        self.setFixedSize(28, 28)
+        inside = QHBoxLayout(self)
+        inside.setContentsMargins(6, 6, 6, 6)
+        inside.addWidget(IconLabel("zap", "on", 16))
