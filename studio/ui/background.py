@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -62,7 +62,7 @@ class Task(QObject):
     def _handles(self, function: Callable[..., Any]) -> dict[str, Any]:
         """`progress` and `cancelled`, for the functions that take them."""
         offered = {"progress": self.report, "cancelled": self.cancelled}
-        taken = inspect.signature(function).parameters
+        taken = _parameters(function)
         return {name: handle for name, handle in offered.items() if name in taken}
 
     def _on_returned(self, result: object) -> None:
@@ -131,3 +131,10 @@ def _unexpected(error: Exception) -> StudioError:
         f"{type(error).__name__}: {error}.",
         "The details are in the window's log; trying again does no harm.",
     )
+
+
+def _parameters(function: Callable[..., Any]) -> Collection[str]:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # a built-in function
+        return ()

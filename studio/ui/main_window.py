@@ -8,7 +8,7 @@ from importlib import import_module
 
 import msgspec
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QPaintEvent, QShowEvent
+from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -111,7 +111,10 @@ class MainWindow(QMainWindow):
         inside.addLayout(row(_Mark(), label("Finetune Studio", "h2"), None, spacing=10))
         inside.addSpacing(18)
         group = QButtonGroup(self)
-        for key, button in self._nav.items():
+        for number, (key, button) in enumerate(self._nav.items(), start=1):
+            # a button's own shortcut would wait for its click to be shown
+            shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
+            shortcut.activated.connect(lambda wanted=key: self.go(wanted))
             button.clicked.connect(lambda _=False, wanted=key: self.go(wanted))
             group.addButton(button)
             inside.addWidget(button)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
+from studio.core.wire import JobRow
 from studio.library import settings as stored
 from studio.library.folders import Home
 from studio.library.settings import Settings
@@ -35,7 +36,7 @@ class Session(QObject):
     machine_changed = Signal(object)
     """core.facts.Machine, about once a second while the window is open."""
     jobs_changed = Signal(list)
-    """The keeper's list of jobs (core.wire.JobRow)."""
+    """list[core.wire.JobRow]: all living jobs."""
     started = Signal()
     """Worker and preparer can be used from now on (after the first paint)."""
     open_page = Signal(str)
@@ -52,7 +53,7 @@ class Session(QObject):
         self.home = home
         self.settings = stored.load(home)
         self.machine: Machine | None = None
-        self.jobs: list[Any] = []
+        self.jobs: list[JobRow] = []
         self._pool = Pool(4, self)
         self._preparing = Pool(1, self)
         self._writing = Pool(1, self)
@@ -158,6 +159,6 @@ class Session(QObject):
         self.machine = machine
         self.machine_changed.emit(machine)
 
-    def _jobs(self, jobs: list[Any]) -> None:
+    def _jobs(self, jobs: list[JobRow]) -> None:
         self.jobs = jobs
         self.jobs_changed.emit(jobs)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from studio.core.facts import Gpu, Machine
+from studio.core.wire import JobRow
 from studio.ui import format as say
 from studio.ui.icons import IconLabel
 from studio.ui.widgets import Card, ElidedLabel, ProgressBar, StackedBar, label, row
@@ -34,12 +34,12 @@ class StatusStrip(QWidget):
     def show_machine(self, machine: Machine) -> None:
         self.machine.show_machine(machine)
 
-    def show_jobs(self, jobs: Sequence[Any]) -> None:
-        """`jobs` are core.wire.JobRow; one that trains is shown before any other."""
+    def show_jobs(self, jobs: Sequence[JobRow]) -> None:
+        """Show one job; what trains comes before any other."""
         shown = [job for job in jobs if job.kind not in ("chat", "measure")]
         shown.sort(key=lambda job: job.kind != "train")
         self.job.setVisible(bool(shown))
-        self.machine.show_engine(shown[0].state.memory_bytes if shown else 0)
+        self.machine.show_engine(shown[0].memory_bytes if shown else 0)
         if shown:
             self.job.show_job(shown[0], len(shown) - 1)
 
@@ -128,15 +128,21 @@ class JobButton(QPushButton):
         for child in self.findChildren(QWidget):
             child.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
 
-    def show_job(self, job: Any, others: int) -> None:
-        """Show a core.wire.JobRow; `others` more are living."""
-        state = job.state
-        self.folder = str(job.folder)
+    def show_job(self, job: JobRow, others: int) -> None:
+        """Show `job`; `others` more are living."""
+        self.folder = job.folder
         self._name.setText(job.name)
-        self._share.setText("" if state.share is None else say.share(state.share))
-        self._bar.set_value(state.share)
-        eta = state.eta_seconds
-        left = state.stage or "Starting" if eta is None else f"{say.duration(eta)} left"
+        self._share.setText("" if job.share is None else say.share(job.share))
+        self._bar.set_value(job.share)
+        left = _left(job)
         self._left.setText(left)
         self._more.setText(f"+{others} more" if others else "")
         self.setAccessibleName(f"Open {job.name}: {self._share.text()} {left}")
+
+
+def _left(job: JobRow) -> str:
+    if job.state == "ending":
+        return "Ending"
+    if job.eta_seconds is None:
+        return job.stage or "Starting"
+    return f"{say.duration(job.eta_seconds)} left"

@@ -79,8 +79,8 @@ LIGHT = Tokens(
     accent_text="#4C3CD9", accent_bg="#EDEBFF", on="#FFFFFF",
     ok="#0B7548", ok_bg="#E3F6EC", warn="#8F5A00", warn_bg="#FDF1DA",
     err="#BC2C34", err_bg="#FDE8E9",
-    c1="#5B4BE8", c2="#0284C7", c3="#D97706", c4="#0F8A57",
-    c5="#DB2777", c6="#65A30D", c7="#64748B",
+    c1="#5B4BE8", c2="#0284C7", c3="#C96A00", c4="#0F8A57",
+    c5="#DB2777", c6="#5B960A", c7="#64748B",
 )  # fmt: skip
 
 

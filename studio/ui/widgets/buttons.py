@@ -61,7 +61,7 @@ class IconButton(Button):
 
 
 class NavButton(QPushButton):
-    """One entry of the side bar."""
+    """One entry of the side bar; the tooltip names the window's shortcut for it."""
 
     def __init__(self, text: str, icon_name: str, shortcut: str = "") -> None:
         super().__init__(f"  {text}")
@@ -73,7 +73,6 @@ class NavButton(QPushButton):
         self.setIconSize(QSize(18, 18))
         self._icon_name = icon_name
         if shortcut:
-            self.setShortcut(QKeySequence(shortcut))
             native = QKeySequence(shortcut).toString(QKeySequence.SequenceFormat.NativeText)
             self.setToolTip(f"{text} ({native})")
         theme().changed.connect(self._draw_icon)
