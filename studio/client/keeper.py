@@ -1,0 +1,201 @@
+"""A connection to the keeper: ask it, and listen to it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from studio.client.connection import connect, is_running
+from studio.core import wire
+from studio.core.commands import AnyCommand, AnyJob
+from studio.core.errors import StudioError
+from studio.core.events import AnyEvent
+from studio.core.facts import Machine
+from studio.core.wire import AnyAsk, AnyPush, Done, Heard, JobRow, Refusal, Welcome
+from studio.library.folders import Home
+
+ANSWER_SECONDS = 30.0
+RECONNECTS = 5
+
+
+class KeeperLost(StudioError):
+    """The connection broke; a new one may be made, and watching goes on from its offset."""
+
+
+class Keeper:
+    """For one thread at a time. Every method raises StudioError, KeeperLost among them."""
+
+    def __init__(self, home: Home, connection: Connection, name: str = "") -> None:
+        self.home = home
+        self._connection = connection
+        self._name = name
+        self._ids = itertools.count(1)
+        self._inbox: deque[AnyPush] = deque()
+        self.welcome = msgspec.convert(self._ask(wire.Hello(client=name)), Welcome)
+
+    @classmethod
+    def connect(cls, home: Home, start: bool = True, name: str = "") -> Keeper:
+        """Find the home's keeper, or start it where there is none and `start` is true."""
+        for _ in range(RECONNECTS):
+            try:
+                return cls(home, connect(home, start=start), name)
+            except KeeperLost:  # it was just leaving
+                continue
+        return cls(home, connect(home, start=start), name)
+
+    def start(self, folder: Path, job: AnyJob | None = None) -> None:
+        """Launch an engine for a job folder."""
+        self._ask(wire.Start(folder=str(folder), job=job))
+
+    def tell(self, folder: Path, command: AnyCommand) -> None:
+        """Pass a command to the living engine of a folder."""
+        self._ask(wire.Tell(folder=str(folder), command=command))
+
+    def watch(self, folder: Path, offset: int = 0) -> None:
+        """Have `receive` return the folder's events from a byte offset of its log on."""
+        self._ask(wire.Watch(folder=str(folder), offset=offset))
+
+    def unwatch(self, folder: Path) -> None:
+        """No more events of this folder."""
+        self._ask(wire.Unwatch(folder=str(folder)))
+
+    def watch_machine(self, on: bool) -> Machine:
+        """Have `receive` return the machine about every second, or no longer; the machine now."""
+        return msgspec.convert(self._ask(wire.WatchMachine(on=on)), Machine)
+
+    def machine(self) -> Machine:
+        """The machine now. Ends `watch_machine`."""
+        return self.watch_machine(False)
+
+    def jobs(self) -> list[JobRow]:
+        """All living jobs."""
+        return msgspec.convert(self._ask(wire.Jobs()), list[JobRow])
+
+    def receive(self, timeout: float) -> list[AnyPush]:
+        """What was pushed; waits at most that many seconds for the first of it."""
+        if not self._inbox:
+            self._take(timeout)
+        with contextlib.suppress(KeeperLost):  # said by the next call, when all is handed over
+            while self._inbox and self._take(0.0):
+                pass
+        pushed = list(self._inbox)
+        self._inbox.clear()
+        return pushed
+
+    def follow(self, folder: Path, offset: int = 0) -> Iterator[AnyEvent]:
+        """A job's events until its engine has ended, also across the death of the keeper.
+
+        The last one is an Ended. Pushes that belong to anything else are dropped.
+        """
+        self.watch(folder, offset)
+        while True:
+            try:
+                pushed = self.receive(1.0)
+            except KeeperLost:
+                self._watch_again(folder, offset)
+                continue
+            for heard in pushed:
+                if isinstance(heard, Heard) and heard.folder == str(folder):
+                    offset = heard.offset
+                    yield from heard.events
+                    if heard.ended:
+                        self.unwatch(folder)
+                        return
+
+    def quit(self) -> None:
+        """Ask the keeper to leave. Trainings go on; what dies with its client ends."""
+        try:
+            self._ask(wire.Quit())
+        except KeeperLost:
+            return
+
+    def fileno(self) -> int:
+        """For waiting on several things at once."""
+        return self._connection.fileno()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Keeper:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _watch_again(self, folder: Path, offset: int) -> None:
+        for attempt in range(RECONNECTS):
+            try:
+                again = Keeper.connect(self.home, name=self._name)
+                self._connection.close()
+                self._connection = again._connection
+                self._inbox.clear()
+                return self.watch(folder, offset)
+            except KeeperLost:
+                if attempt == RECONNECTS - 1:
+                    raise
+
+    def _ask(self, ask: AnyAsk) -> Any:
+        ask = msgspec.structs.replace(ask, id=next(self._ids))
+        until = time.monotonic() + ANSWER_SECONDS
+        try:
+            self._connection.send_bytes(wire.encode(ask))
+        except OSError as error:
+            raise _lost() from error
+        while (left := until - time.monotonic()) > 0:
+            answer = self._take(left)
+            if isinstance(answer, Refusal) and answer.id == ask.id:
+                raise StudioError(answer.title, answer.text, answer.fix)
+            if isinstance(answer, Done) and answer.id == ask.id:
+                return answer.value
+        raise StudioError(
+            "The background process doesn't answer",
+            f"The keeper did not answer within {ANSWER_SECONDS:.0f} seconds.",
+            "Try again; a running training goes on meanwhile.",
+        )
+
+    def _take(self, timeout: float) -> wire.AnyAnswer | None:
+        """The next message, which is also put in the inbox if it was pushed."""
+        try:
+            if not self._connection.poll(timeout):
+                return None
+            message: wire.AnyAnswer = wire.answer_decoder.decode(self._connection.recv_bytes())
+        except (OSError, EOFError, msgspec.MsgspecError) as error:
+            raise _lost() from error
+        if isinstance(message, Heard | wire.MachineNow | wire.JobsNow):
+            self._inbox.append(message)
+        return message
+
+
+def quit_keeper(home: Home, seconds: float = 10.0) -> None:
+    """End the home's keeper and wait until it is gone; nothing happens where there is none."""
+    until = time.monotonic() + seconds
+    while is_running(home) and time.monotonic() < until:
+        try:
+            with Keeper.connect(home, start=False, name="quit") as keeper:
+                keeper.quit()
+        except StudioError:
+            continue
+        finally:
+            time.sleep(0.02)
+
+
+def _lost() -> KeeperLost:
+    return KeeperLost(
+        "The background process is gone",
+        "The connection to the keeper broke.",
+        "Try again; a running training goes on meanwhile.",
+    )

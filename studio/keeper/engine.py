@@ -1,0 +1,232 @@
+"""One engine's process: launched here, or adopted from an earlier keeper."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+import studio
+from studio.core import commands, events
+from studio.core.commands import AnyCommand
+from studio.core.errors import StudioError
+from studio.core.events import AnyEvent
+from studio.core.run_state import RunState, after
+from studio.core.wire import JobRow
+from studio.keeper import outcome, shutdown, sweep
+from studio.keeper.watch import Cursor
+from studio.library import jobs, locks
+from studio.library.folders import Home, JobFolder
+
+COMMAND = "FINETUNE_STUDIO_ENGINE"
+_ENVIRONMENT = {"PYTHONUTF8": "1", "PYTHONFAULTHANDLER": "1"}
+FINAL = (events.Finished, events.Paused, events.Cancelled, events.Failed)
+OUTLIVES = tuple(str(job.__struct_config__.tag) for job in commands.OUTLIVES_CLIENT)
+
+
+def launch(home: Home, folder: Path, owner: object, scale: float) -> Engine:
+    """Start the engine of a job folder; StudioError where the system won't."""
+    kind = str(type(jobs.job_of(folder)).__struct_config__.tag)
+    engine = Engine(folder, kind, owner, scale)
+    engine.begin()
+    log = JobFolder(folder).engine_log
+    outlives = kind in OUTLIVES
+    with log.open("ab") as output:
+        engine.printed_from = output.seek(0, os.SEEK_END)
+        try:
+            engine.process = subprocess.Popen(
+                [*_command(), "--home", str(home.root), "--folder", str(folder)],
+                stdin=subprocess.DEVNULL if outlives else subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=Path(studio.__file__).parent.parent,
+                env=os.environ | _ENVIRONMENT | {sweep.MARK: str(folder)},
+                start_new_session=True,
+                creationflags=_windows_flags(),
+            )
+        except OSError as error:
+            raise StudioError(
+                "The engine can't be started",
+                f"The system refused: {error.strerror or error}.",
+                "Check the installation with “finetune-studio doctor”.",
+            ) from error
+    engine.pid = engine.process.pid
+    return engine
+
+
+def adopt(folder: Path, scale: float) -> Engine:
+    """Take over the living engine that holds the folder's lock."""
+    kind = str(type(jobs.job_of(folder)).__struct_config__.tag)
+    engine = Engine(folder, kind, None, scale)
+    engine.pid = locks.holder(JobFolder(folder).lock)
+    with contextlib.suppress(psutil.Error):
+        engine.foreign = psutil.Process(engine.pid) if engine.pid else None
+    engine.catch_up()
+    if kind not in OUTLIVES:
+        engine.ladder = shutdown.abandoned(time.monotonic(), scale)
+    return engine
+
+
+class Engine:
+    """What the keeper knows of one engine. Driven by `tick`, which never waits for it."""
+
+    def __init__(self, folder: Path, kind: str, owner: object, scale: float) -> None:
+        self.folder = folder
+        self.kind = kind
+        self.owner = owner
+        self.process: subprocess.Popen[bytes] | None = None
+        self.foreign: psutil.Process | None = None
+        self.pid: int | None = None
+        self.state = RunState()
+        self.ladder: shutdown.Ladder | None = None
+        self.printed_from = 0
+        self._cursor = Cursor(folder)
+        self._scale = scale
+        self._silent = True
+        self._said = False
+        self._heard_at = time.monotonic()
+        self._held_back: list[AnyCommand] = []
+
+    def catch_up(self) -> None:
+        """Read the log as it stands."""
+        while found := self._cursor.more(1 << 20):
+            self._note(found)
+
+    def begin(self) -> None:
+        """What the log says up to here was not this engine's word."""
+        self.catch_up()
+        self._silent, self._said = True, False
+
+    def tell(self, command: AnyCommand) -> None:
+        """Leave a command for the engine, at the latest when it has said its first word."""
+        ladder = shutdown.ladder_for(command, self.kind, time.monotonic(), self._scale)
+        if ladder and (self.ladder is None or self.ladder.patience > ladder.patience):
+            self.ladder = ladder
+        if self._silent:
+            self._held_back.append(command)
+        else:
+            jobs.tell(self.folder, command)
+
+    def abandon(self) -> None:
+        """Its client is gone, and it dies with it: end its input, then climb the ladder."""
+        self._close_input()
+        self.ladder = self.ladder or shutdown.abandoned(time.monotonic(), self._scale)
+
+    def tick(self, now: float) -> bool:
+        """Listen, see an ending through; True once the engine is gone and that is written."""
+        self._listen(now)
+        if not self._gone():
+            self._climb(now)
+            return False
+        self._finish()
+        return True
+
+    def row(self, folder: str) -> JobRow:
+        """Its line in the list of living jobs."""
+        working = self.state.state if self.state.state == "running" else "starting"
+        return JobRow(
+            folder=folder,
+            kind=self.kind,
+            name=self.folder.name,
+            state="ending" if self.ladder else working,
+            stage=self.state.stage,
+            share=self.state.share,
+            eta_seconds=self.state.eta_seconds,
+        )
+
+    def _listen(self, now: float) -> None:
+        found = self._cursor.more()
+        if not found:
+            return
+        self._heard_at = now
+        self._note(found)
+        while self._held_back:
+            jobs.tell(self.folder, self._held_back.pop(0))
+
+    def _note(self, found: list[AnyEvent]) -> None:
+        self._silent = False
+        for event in found:
+            self.state = after(self.state, event)
+            if isinstance(event, events.Started | events.Ended):
+                self._said = False
+            elif isinstance(event, FINAL):
+                self._said = True
+
+    def _gone(self) -> bool:
+        if self.process is not None:
+            return _exited(self.process)
+        if self.foreign is not None:
+            try:
+                return self.foreign.status() == psutil.STATUS_ZOMBIE
+            except psutil.Error:
+                return True
+        return not locks.held(JobFolder(self.folder).lock)
+
+    def _climb(self, now: float) -> None:
+        if self.ladder is None or self.pid is None:
+            return
+        rung = self.ladder.climb(now, self._heard_at)
+        if rung:
+            self._close_input()
+            sweep.signal_group(self.pid, kill=rung == "kill")
+
+    def _finish(self) -> None:
+        """Kill its group before the process is reaped: then its number may become another's."""
+        if self.process is not None and self.process.returncode is None:
+            sweep.signal_group(self.process.pid, kill=True)
+        sweep.sweep(self.folder)
+        self._close_input()
+        code = self.process.wait() if self.process else None
+        self.catch_up()
+        self._write_end(code)
+
+    def _write_end(self, code: int | None) -> None:
+        forced = self.ladder.request if self.ladder and self.ladder.rung != "ask" else ""
+        if forced in ("cancel", "leave") and not self._said:
+            jobs.append(self.folder, events.Cancelled())
+            self._said, forced = True, ""
+        elif self.kind not in OUTLIVES and self.ladder and not self._said:
+            self._said = True
+        jobs.append(
+            self.folder,
+            outcome.ended(
+                self.folder,
+                code,
+                said=self._said,
+                forced=forced,
+                printed_from=self.printed_from,
+            ),
+        )
+
+    def _close_input(self) -> None:
+        if self.process and self.process.stdin:
+            with contextlib.suppress(OSError):
+                self.process.stdin.close()
+
+
+def _command() -> list[str]:
+    if named := os.environ.get(COMMAND):
+        return shlex.split(named, posix=os.name == "posix")
+    return [sys.executable, "-m", "studio", "engine"]
+
+
+def _windows_flags() -> int:
+    if sys.platform != "win32":
+        return 0
+    return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
+
+
+def _exited(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it exited; where the system allows, without reaping it yet."""
+    if sys.platform != "linux" or process.returncode is not None:
+        return process.poll() is not None
+    try:
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return process.poll() is not None

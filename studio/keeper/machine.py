@@ -1,0 +1,172 @@
+"""The machine as it is now: cards by NVML, memory and disk by psutil."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import platform
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from studio.core.facts import Gpu, Machine
+from studio.library import settings
+from studio.library.folders import Home
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import pynvml  # type: ignore[import-untyped]
+
+_log = logging.getLogger(__name__)
+
+SECONDS = 1.0
+_RETRY_SECONDS = 30.0
+T = TypeVar("T")
+
+
+class Cards:
+    """The NVIDIA cards. What a driver doesn't say is None; without a driver there are none."""
+
+    def __init__(self) -> None:
+        self._ready = False
+        self._retry_at = 0.0
+
+    def now(self) -> tuple[Gpu, ...]:
+        """Each card as NVML shows it now."""
+        if not self._open():
+            return ()
+        try:
+            count = pynvml.nvmlDeviceGetCount()
+            return tuple(gpu for index in range(count) if (gpu := _card(index)))
+        except pynvml.NVMLError:
+            self._ready = False
+            return ()
+
+    def _open(self) -> bool:
+        if not self._ready and time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            with contextlib.suppress(pynvml.NVMLError):
+                pynvml.nvmlInit()
+                self._ready = True
+        return self._ready
+
+
+class Sampler:
+    """Measures about every second while somebody wants it, in a thread of its own."""
+
+    def __init__(self, home: Home, push: Callable[[Machine], None]) -> None:
+        self._home = home
+        self._push = push
+        self._cards = Cards()
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._left = threading.Event()
+        self._latest: Machine | None = None
+
+    def begin(self) -> None:
+        threading.Thread(target=self._run, name="machine", daemon=True).start()
+
+    def want(self, wanted: bool) -> None:
+        """Whether anybody watches."""
+        if wanted:
+            self._wanted.set()
+        else:
+            self._wanted.clear()
+
+    def leave(self) -> None:
+        self._left.set()
+        self._wanted.set()
+
+    def now(self) -> Machine:
+        """The machine, measured now or less than a second ago."""
+        with self._lock:
+            if self._latest is None or time.time() - self._latest.time > SECONDS:
+                self._latest = measure(self._home, self._cards)
+            return self._latest
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            if self._left.is_set():
+                return
+            try:
+                self._push(self.now())
+            except (OSError, psutil.Error) as error:
+                _log.warning("the machine can't be measured: %s", error)
+            self._left.wait(SECONDS)
+
+
+def measure(home: Home, cards: Cards) -> Machine:
+    """The machine of this home, now."""
+    memory = psutil.virtual_memory()
+    return Machine(
+        gpus=cards.now(),
+        cpu=_processor(),
+        cores=psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
+        ram_total_bytes=memory.total,
+        ram_free_bytes=memory.available,
+        disk_free_bytes=psutil.disk_usage(str(home.root)).free,
+        reserve_bytes=settings.load(home).reserve_bytes,
+        bf16_cpu="avx512_bf16" in _flags() or "amx_bf16" in _flags(),
+        time=time.time(),
+    )
+
+
+def _card(index: int) -> Gpu | None:
+    handle = _ask(pynvml.nvmlDeviceGetHandleByIndex, index)
+    memory = handle and _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    if not memory:
+        return None
+    rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+    power = _ask(pynvml.nvmlDeviceGetPowerUsage, handle)
+    limit = _ask(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+    return Gpu(
+        index=index,
+        name=_text(_ask(pynvml.nvmlDeviceGetName, handle)) or f"GPU {index}",
+        total_bytes=int(memory.total),
+        used_bytes=int(memory.used),
+        free_bytes=int(memory.free),
+        utilisation=rates and int(rates.gpu),
+        temperature=_ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU),
+        power=None if power is None else power / 1000,
+        power_limit=None if limit is None else limit / 1000,
+        compute_capability=_ask(pynvml.nvmlDeviceGetCudaComputeCapability, handle),
+        driver=_text(_ask(pynvml.nvmlSystemGetDriverVersion)),
+    )
+
+
+def _ask(function: Callable[..., T], *arguments: Any) -> T | None:
+    try:
+        return function(*arguments)
+    except pynvml.NVMLError:
+        return None
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
+
+
+_known: dict[str, str] = {}
+
+
+def _processor() -> str:
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def _flags() -> list[str]:
+    return _cpuinfo().get("flags", "").split()
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor of /proc/cpuinfo; elsewhere nothing is known."""
+    if not _known and sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            key, _, value = line.partition(":")
+            _known.setdefault(key.strip(), value.strip())
+    return _known

@@ -1,0 +1,131 @@
+"""The keeper at work: one loop that sees to engines and clients, and leaves when all is quiet."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+
+import studio
+from studio.core import wire
+from studio.core.errors import StudioError
+from studio.core.facts import Machine
+from studio.core.wire import AnyAnswer, AnyAsk, Done, JobRow, Refusal
+from studio.keeper.door import ListeningDoor
+from studio.keeper.engines import Engines
+from studio.keeper.machine import Sampler
+from studio.keeper.visitor import Visitor
+from studio.library.folders import Home
+
+_log = logging.getLogger(__name__)
+
+BUSY_SECONDS, QUIET_SECONDS = 0.05, 0.2
+ROWS_SECONDS = 1.0
+LOOK_AGAIN_SECONDS, LOOK_AGAIN_FOR_SECONDS = 2.0, 60.0
+
+
+class Service:
+    """`idle` is the time in seconds without a client or a job after which the keeper leaves."""
+
+    def __init__(self, home: Home, *, idle: float, scale: float) -> None:
+        self.home = home
+        self.engines = Engines(home, scale)
+        self.leaving = threading.Event()
+        self._idle = idle
+        self._visitors: list[Visitor] = []
+        self._sampler = Sampler(home, self._push_machine)
+        self._rows: list[JobRow] = []
+        self._rows_at = 0.0
+
+    def run(self) -> None:
+        """Serve until there is nothing left to run or watch."""
+        self.engines.recover()
+        door = ListeningDoor(self.home, self._welcome)
+        self._sampler.begin()
+        began = quiet_since = looked_at = time.monotonic()
+        while not self.leaving.is_set():
+            now = time.monotonic()
+            if now - began < LOOK_AGAIN_FOR_SECONDS and now - looked_at > LOOK_AGAIN_SECONDS:
+                looked_at = now
+                self.engines.adopt_newly_found()
+            if self._tick(now):
+                quiet_since = now
+            elif now - quiet_since > self._idle:
+                break
+            self.leaving.wait(BUSY_SECONDS if self._rows else QUIET_SECONDS)
+        door.close()
+        self._sampler.leave()
+
+    def _tick(self, now: float) -> bool:
+        """See to everything once; whether there is anything to run or watch."""
+        self.engines.tick()
+        for visitor in list(self._visitors):
+            visitor.check(now)
+            if visitor.gone.is_set():
+                self._visitors.remove(visitor)
+                self.engines.abandon(visitor)
+        self._sampler.want(any(visitor.wants_machine for visitor in self._visitors))
+        self._push_rows(now)
+        return bool(self._visitors or self._rows)
+
+    def _welcome(self, connection: Connection, key: bytes) -> None:
+        visitor = Visitor(connection, self._answer, self.engines.known)
+        self._visitors.append(visitor)
+        visitor.begin(key)
+
+    def _push_machine(self, machine: Machine) -> None:
+        for visitor in list(self._visitors):
+            visitor.push_machine(machine)
+
+    def _push_rows(self, now: float) -> None:
+        rows = self.engines.rows()
+        moved = [(r.folder, r.state) for r in rows] != [(r.folder, r.state) for r in self._rows]
+        if moved or (rows != self._rows and now - self._rows_at > ROWS_SECONDS):
+            self._rows, self._rows_at = rows, now
+            for visitor in list(self._visitors):
+                visitor.push_jobs(rows)
+
+    def _answer(self, visitor: Visitor, ask: AnyAsk) -> AnyAnswer:
+        try:
+            return Done(id=ask.id, value=self._carry_out(visitor, ask))
+        except StudioError as error:
+            return Refusal(id=ask.id, title=error.title, text=error.text, fix=error.fix)
+        except Exception as error:
+            _log.exception("a request failed")
+            return Refusal(
+                id=ask.id,
+                title="The keeper failed",
+                text=f"It met an error of its own: {error!r}.",
+                fix=f"Please report it; {self.home.logs / 'keeper.log'} says more.",
+            )
+
+    def _carry_out(self, visitor: Visitor, ask: AnyAsk) -> Any:
+        match ask:
+            case wire.Hello():
+                visitor.name = ask.client
+                visitor.push_jobs(self.engines.rows())
+                welcome = wire.Welcome(
+                    version=studio.__version__, pid=os.getpid(), home=str(self.home.root)
+                )
+                return msgspec.to_builtins(welcome)
+            case wire.Start():
+                self.engines.start(self.engines.place(ask.folder), ask.job, visitor)
+            case wire.Tell():
+                self.engines.tell(self.engines.place(ask.folder), ask.command)
+            case wire.Watch():
+                visitor.watch(ask.folder, self.engines.place(ask.folder), ask.offset)
+            case wire.Unwatch():
+                visitor.unwatch(ask.folder)
+            case wire.Jobs():
+                return msgspec.to_builtins(self.engines.rows())
+            case wire.WatchMachine():
+                visitor.wants_machine = ask.on
+                return msgspec.to_builtins(self._sampler.now())
+            case wire.Quit():
+                self.leaving.set()
+        return None
