@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Client, Connection
 from pathlib import Path
 
@@ -20,11 +21,17 @@ _LOG_BYTES = 1 << 20
 _started: list[subprocess.Popen[bytes]] = []
 
 
-def connect(home: Home, *, start: bool = True, seconds: float = CONNECT_SECONDS) -> Connection:
+def connect(
+    home: Home,
+    *,
+    start: bool = True,
+    seconds: float = CONNECT_SECONDS,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Connection:
     """A proven connection to the home's keeper.
 
     Raises StudioError where there is none and `start` is false, where it can't be started, and
-    where it doesn't answer in time.
+    where it doesn't answer in time or before `cancelled`.
     """
     until = time.monotonic() + seconds
     child: subprocess.Popen[bytes] | None = None
@@ -42,7 +49,7 @@ def connect(home: Home, *, start: bool = True, seconds: float = CONNECT_SECONDS)
             if child is not None and child.returncode != 0:
                 raise _failed(home)
             child = _start(home)
-        if time.monotonic() > until:
+        if time.monotonic() > until or cancelled():
             raise _silent(home)
         _wait(child)
 

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -40,17 +40,24 @@ class Keeper:
         self._name = name
         self._ids = itertools.count(1)
         self._inbox: deque[AnyPush] = deque()
+        self._watching: dict[str, int] = {}
         self.welcome = msgspec.convert(self._ask(wire.Hello(client=name)), Welcome)
 
     @classmethod
-    def connect(cls, home: Home, start: bool = True, name: str = "") -> Keeper:
+    def connect(
+        cls,
+        home: Home,
+        start: bool = True,
+        name: str = "",
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Keeper:
         """Find the home's keeper, or start it where there is none and `start` is true."""
         for _ in range(RECONNECTS):
             try:
-                return cls(home, connect(home, start=start), name)
+                return cls(home, connect(home, start=start, cancelled=cancelled), name)
             except KeeperLost:  # it was just leaving
                 continue
-        return cls(home, connect(home, start=start), name)
+        return cls(home, connect(home, start=start, cancelled=cancelled), name)
 
     def start(self, folder: Path, job: AnyJob | None = None) -> None:
         """Launch an engine for a job folder."""
@@ -61,11 +68,16 @@ class Keeper:
         self._ask(wire.Tell(folder=str(folder), command=command))
 
     def watch(self, folder: Path, offset: int = 0) -> None:
-        """Have `receive` return the folder's events from a byte offset of its log on."""
-        self._ask(wire.Watch(folder=str(folder), offset=offset))
+        """Have `receive` return the folder's events from a byte offset of its log on.
+
+        Replaces an earlier watch of the same folder.
+        """
+        self._watching[str(folder)] = number = next(self._ids)
+        self._ask(wire.Watch(id=number, folder=str(folder), offset=offset))
 
     def unwatch(self, folder: Path) -> None:
         """No more events of this folder."""
+        self._watching.pop(str(folder), None)
         self._ask(wire.Unwatch(folder=str(folder)))
 
     def watch_machine(self, on: bool) -> Machine:
@@ -85,8 +97,8 @@ class Keeper:
         if not self._inbox:
             self._take(timeout)
         with contextlib.suppress(KeeperLost):  # said by the next call, when all is handed over
-            while self._inbox and self._take(0.0):
-                pass
+            while self._inbox and self._connection.poll(0.0):
+                self._take(0.0)
         pushed = list(self._inbox)
         self._inbox.clear()
         return pushed
@@ -101,7 +113,7 @@ class Keeper:
             try:
                 pushed = self.receive(1.0)
             except KeeperLost:
-                self._watch_again(folder, offset)
+                self.watch_again(folder, offset)
                 continue
             for heard in pushed:
                 if isinstance(heard, Heard) and heard.folder == str(folder):
@@ -118,9 +130,10 @@ class Keeper:
         except KeeperLost:
             return
 
-    def fileno(self) -> int:
-        """For waiting on several things at once."""
-        return self._connection.fileno()
+    @property
+    def connection(self) -> Connection:
+        """For waiting on several things at once; not for reading."""
+        return self._connection
 
     def close(self) -> None:
         self._connection.close()
@@ -136,7 +149,8 @@ class Keeper:
     ) -> None:
         self.close()
 
-    def _watch_again(self, folder: Path, offset: int) -> None:
+    def watch_again(self, folder: Path, offset: int) -> None:
+        """After KeeperLost: connect anew, and watch the folder from this offset on."""
         for attempt in range(RECONNECTS):
             try:
                 again = Keeper.connect(self.home, name=self._name)
@@ -149,7 +163,7 @@ class Keeper:
                     raise
 
     def _ask(self, ask: AnyAsk) -> Any:
-        ask = msgspec.structs.replace(ask, id=next(self._ids))
+        ask = msgspec.structs.replace(ask, id=ask.id or next(self._ids))
         until = time.monotonic() + ANSWER_SECONDS
         try:
             self._connection.send_bytes(wire.encode(ask))
@@ -175,7 +189,10 @@ class Keeper:
             message: wire.AnyAnswer = wire.answer_decoder.decode(self._connection.recv_bytes())
         except (OSError, EOFError, msgspec.MsgspecError) as error:
             raise _lost() from error
-        if isinstance(message, Heard | wire.MachineNow | wire.JobsNow):
+        if isinstance(message, Heard):
+            if self._watching.get(message.folder) == message.watch:
+                self._inbox.append(message)
+        elif isinstance(message, wire.MachineNow | wire.JobsNow):
             self._inbox.append(message)
         return message
 

@@ -119,12 +119,13 @@ class Refusal(Answer, frozen=True, kw_only=True):
 class Heard(Answer, frozen=True, kw_only=True):
     """Events of a watched folder, and the byte offset behind them.
 
-    `ended` says that the log ends here and no engine is at work on it any more.
+    `watch` is the id of the Watch that asked for them. `ended` says that the log ends here and no engine is at work on it any more.
     """
 
     folder: str
     events: list[AnyEvent]
     offset: int
+    watch: int
     ended: bool = False
 
 

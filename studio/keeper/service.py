@@ -118,7 +118,7 @@ class Service:
             case wire.Tell():
                 self.engines.tell(self.engines.place(ask.folder), ask.command)
             case wire.Watch():
-                visitor.watch(ask.folder, self.engines.place(ask.folder), ask.offset)
+                visitor.watch(ask, self.engines.place(ask.folder))
             case wire.Unwatch():
                 visitor.unwatch(ask.folder)
             case wire.Jobs():

@@ -34,7 +34,8 @@ PENDING_ANSWERS = 64
 class _Watched:
     """One folder that a client watches; `name` is the client's spelling of it."""
 
-    def __init__(self, name: str, cursor: Cursor) -> None:
+    def __init__(self, id: int, name: str, cursor: Cursor) -> None:
+        self.id = id
         self.name = name
         self.cursor = cursor
         self.greeted = False
@@ -50,7 +51,13 @@ class _Watched:
         if not found and self.greeted and (self.said_end or not ended):
             return None
         self.greeted, self.said_end = True, ended
-        return Heard(folder=self.name, events=found, offset=self.cursor.offset, ended=ended)
+        return Heard(
+            folder=self.name,
+            events=found,
+            offset=self.cursor.offset,
+            watch=self.id,
+            ended=ended,
+        )
 
 
 class Visitor:
@@ -79,8 +86,9 @@ class Visitor:
     def begin(self, key: bytes) -> None:
         threading.Thread(target=self._read, args=(key,), name="visitor", daemon=True).start()
 
-    def watch(self, name: str, folder: Path, offset: int) -> None:
-        self._watched[name] = _Watched(name, Cursor(folder, offset))
+    def watch(self, ask: wire.Watch, folder: Path) -> None:
+        """Replaces an earlier watch of the same folder."""
+        self._watched[ask.folder] = _Watched(ask.id, ask.folder, Cursor(folder, ask.offset))
 
     def unwatch(self, name: str) -> None:
         self._watched.pop(name, None)
