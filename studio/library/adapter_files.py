@@ -16,6 +16,16 @@ WEIGHTS = "adapter_model.safetensors"
 _PICKLED = "adapter_model.bin"
 _PREFIX = "base_model.model."
 
+_CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+_OTHER_SHAPES = (
+    "alora_invocation_tokens",
+    "arrow_config",
+    "kasa_config",
+    "layer_replication",
+    "megatron_config",
+    "use_bdlora",
+    "use_qalora",
+)
 _MAX_CONFIG_BYTES = 10_000_000
 _BESIDE = (
     CONFIG,
@@ -157,11 +167,12 @@ def _config(whole: dict[str, Any]) -> AdapterConfig:
             f"This is an adapter of the kind {kind or 'unknown'}; the studio uses LoRA adapters.",
             "Choose a LoRA adapter.",
         )
-    if whole.get("megatron_config"):
+    if unusual := _unusual(whole):
         raise StudioError(
             "Another kind of adapter",
-            "This adapter was made for Megatron and names program code to load.",
-            "Convert it to a plain PEFT adapter first.",
+            f"This adapter needs more than a LoRA beside unchanged weights ({unusual}).",
+            "Save it as a plain LoRA adapter where it was made; for PiSSA and its kin, peft's "
+            "save_pretrained does so with path_initial_model_for_weight_conversion.",
         )
     targets = whole.get("target_modules") or ()
     return AdapterConfig(
@@ -172,6 +183,16 @@ def _config(whole: dict[str, Any]) -> AdapterConfig:
         targets=(targets,) if isinstance(targets, str) else tuple(sorted(map(str, targets))),
         whole=whole,
     )
+
+
+def _unusual(whole: dict[str, Any]) -> str:
+    """The setting by which an adapter changes the base's own weights, layers or code paths."""
+    start = str(whole.get("init_lora_weights", ""))
+    if start.startswith(_CHANGES_BASE):
+        return start
+    if whole.get("bias", "none") != "none":
+        return "bias"
+    return next((key for key in _OTHER_SHAPES if whole.get(key)), "")
 
 
 def _no_adapter(folder: Path) -> StudioError:

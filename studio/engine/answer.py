@@ -1,0 +1,164 @@
+"""One request of a conversation: every side answers the same prompt from the same seed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from jinja2 import TemplateError
+
+from studio.core.commands import Say
+from studio.core.errors import StudioError
+from studio.core.events import Answered, TokenText
+from studio.engine.channel import Channel
+from studio.engine.conversation import BARE, Speaker
+from studio.engine.generate import Detokenizer, Sampler, prompt_ids, stop_tokens, stream
+
+BATCH_SECONDS = 0.03
+"""How long text is gathered before it is sent: about one frame of a screen."""
+
+TURN_SECONDS = 0.2
+"""How long a side speaks before the next one goes on; changing adapters takes about 16 ms."""
+
+FALLBACK_CONTEXT = 2048
+"""Tokens, for a config that doesn't say how long its context is."""
+
+
+def give(speaker: Speaker, say: Say, channel: Channel, stopped: Callable[[], bool]) -> None:
+    """Answer on every side, in turns, so that the answers grow side by side.
+
+    Raises StudioError when the request can't be answered.
+    """
+    folders = say.adapters or (speaker.adapters[:1] or (BARE,))
+    for folder in folders:
+        if folder != BARE:
+            speaker.load(folder)
+    prompt, room = _fitting_prompt(speaker, say, channel)
+    sides = [
+        _Side(speaker, say, number, folder, prompt, room, channel)
+        for number, folder in enumerate(folders)
+    ]
+    while living := [side for side in sides if not side.done]:
+        for side in living:
+            side.go_on(TURN_SECONDS if len(living) > 1 else BATCH_SECONDS, stopped)
+
+
+class _Side:
+    """One answer in the making."""
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        say: Say,
+        number: int,
+        folder: str,
+        prompt: list[int],
+        room: int,
+        channel: Channel,
+    ) -> None:
+        self._speaker, self._say, self._number, self._folder = speaker, say, number, folder
+        self._channel = channel
+        stop = stop_tokens(speaker.base, speaker.tokenizer)
+        sampler = Sampler(say.temperature, say.top_p, say.seed)
+        self._tokens: Iterator[int] = stream(speaker.model, prompt, sampler, stop, room)
+        self._words = Detokenizer(speaker.tokenizer)
+        self._text = self._unsent = ""
+        self._count, self._seconds, self._sent = 0, 0.0, 0.0
+        self.done = False
+
+    def go_on(self, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Speak for about `seconds`, or to the end of the answer."""
+        begin = time.perf_counter()
+        with self._speaker.speaking(self._folder):
+            while not self.done and time.perf_counter() - begin < seconds:
+                self._step(begin, stopped)
+        if not self.done:
+            self._seconds += time.perf_counter() - begin
+
+    def _step(self, begin: float, stopped: Callable[[], bool]) -> None:
+        cut = stopped()
+        token = None if cut else next(self._tokens, None)
+        if token is None:
+            self._seconds += time.perf_counter() - begin
+            self._end(cut)
+            return
+        self._count += 1
+        self._unsent += self._words.add(token)
+        now = time.perf_counter()
+        if self._unsent and now - self._sent >= BATCH_SECONDS:
+            self._send()
+            self._sent = now
+
+    def _end(self, cut: bool) -> None:
+        self._unsent += self._words.rest()
+        self._send()
+        self.done = True
+        self._channel.emit(
+            Answered(
+                request=self._say.request,
+                side=self._number,
+                text=self._text,
+                tokens=self._count,
+                tokens_per_second=self._count / self._seconds if self._seconds else 0.0,
+                stopped=cut,
+            )
+        )
+
+    def _send(self) -> None:
+        if self._unsent:
+            event = TokenText(request=self._say.request, side=self._number, text=self._unsent)
+            self._channel.emit(event)
+        self._text, self._unsent = self._text + self._unsent, ""
+
+
+def _fitting_prompt(speaker: Speaker, say: Say, channel: Channel) -> tuple[list[int], int]:
+    """The prompt's ids and the tokens left for the answer; the oldest turns go first."""
+    context = speaker.context_length or FALLBACK_CONTEXT
+    reserved = min(say.max_new_tokens, context // 2)
+    messages, dropped = list(say.messages), 0
+    while True:
+        ids = _prompt(speaker, messages)
+        if len(ids) + reserved <= context:
+            break
+        first = 1 if messages and messages[0].get("role") == "system" else 0
+        if len(messages) - first <= 1:
+            raise _too_long(len(ids), context - reserved)
+        gone = _oldest_turn(messages, first)
+        del messages[first : first + gone]
+        dropped += gone
+    if dropped:
+        channel.note(
+            f"The conversation has outgrown the model's {context:,} tokens: the oldest "
+            f"{dropped} messages were left out of this request.",
+            "warning",
+        )
+    return ids, min(say.max_new_tokens, context - len(ids))
+
+
+def _oldest_turn(messages: list[dict[str, str]], first: int) -> int:
+    """How many messages the oldest question and its answer take; never the last message."""
+    end = first + 1
+    while end < len(messages) - 1 and messages[end].get("role") != "user":
+        end += 1
+    return end - first
+
+
+def _prompt(speaker: Speaker, messages: list[dict[str, str]]) -> list[int]:
+    if not messages:
+        raise StudioError("Nothing to answer", "The request has no message.", "Write one.")
+    try:
+        return prompt_ids(speaker.tokenizer, messages)
+    except TemplateError as error:
+        raise StudioError(
+            "The chat template refuses this",
+            f"The model's chat template says: {error}.",
+            "Start a new conversation, without a system message if there is one.",
+        ) from error
+
+
+def _too_long(tokens: int, room: int) -> StudioError:
+    return StudioError(
+        "Message too long",
+        f"The message takes {tokens:,} tokens; the model has room for {room:,} beside its answer.",
+        "Shorten it, or lower the number of tokens of the answer.",
+    )

@@ -1,0 +1,118 @@
+"""A conversation: requests come as commands, answers leave as text while they grow."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from studio.core.commands import AnyCommand, Cancel, Chat, Leave, Load, Say, Stop
+from studio.core.errors import StudioError
+from studio.core.events import Finished, Ready, Refused
+from studio.core.recipe import Dtype
+from studio.engine import answer, failures, precision
+from studio.engine.conversation import Speaker
+from studio.engine.job import Context
+from studio.engine.load import load_model, load_tokenizer
+
+IDLE_SECONDS = 0.02
+
+
+class Left(Exception):
+    """The client has left; an answer in progress is dropped."""
+
+
+def run(context: Context) -> None:
+    """Hold the conversation of this folder until the client leaves."""
+    job = context.job
+    assert isinstance(job, Chat)
+    Talk(context, _load(context, job)).hold()
+    context.channel.emit(Finished(result={}))
+
+
+def _load(context: Context, job: Chat) -> Speaker:
+    context.channel.stage("Loading the model")
+    folder, device = Path(job.model), precision.best_device()
+    chosen = precision.decide(_wanted(job.dtype), device)
+    model = load_model(folder, chosen.dtype, device=device)
+    speaker = Speaker(folder, model, load_tokenizer(folder))
+    for adapter in job.adapters:
+        context.channel.stage(f"Loading {Path(adapter).name}")
+        speaker.load(adapter)
+    context.channel.emit(Ready(model=job.model, adapters=speaker.adapters))
+    return speaker
+
+
+def _wanted(name: str) -> Dtype:
+    try:
+        wanted: Dtype = msgspec.convert(name, Dtype)
+    except msgspec.ValidationError as error:
+        raise StudioError(
+            "Unknown number format",
+            f"There is no number format {name}.",
+            "Use auto, bfloat16, float16 or float32.",
+        ) from error
+    return wanted
+
+
+class Talk:
+    """The requests of one conversation, one after another."""
+
+    def __init__(self, context: Context, speaker: Speaker) -> None:
+        self._channel = context.channel
+        self._model = str(context.job.model) if isinstance(context.job, Chat) else ""
+        self._speaker = speaker
+        self._waiting: deque[Say | Load] = deque()
+        self._cancelled: set[str] = set()
+
+    def hold(self) -> None:
+        """Answer until the client leaves."""
+        try:
+            while True:
+                self._hear()
+                if self._waiting:
+                    self._do(self._waiting.popleft())
+                else:
+                    time.sleep(IDLE_SECONDS)
+        except Left:
+            return
+
+    def stopped(self, request: str) -> bool:
+        """Whether this request was cancelled; asked before every token. Raises Left."""
+        self._hear()
+        return request in self._cancelled
+
+    def _hear(self) -> None:
+        for command in self._channel.commands():
+            self._take(command)
+
+    def _take(self, command: AnyCommand) -> None:
+        match command:
+            case Say() | Load():
+                self._waiting.append(command)
+            case Cancel(request=request) if request:
+                self._cancelled.add(request)
+            case Leave() | Stop() | Cancel():
+                raise Left
+
+    def _do(self, command: Say | Load) -> None:
+        request = command.request if isinstance(command, Say) else ""
+        try:
+            if isinstance(command, Say):
+                answer.give(self._speaker, command, self._channel, lambda: self.stopped(request))
+            else:
+                self._speaker.hold(command.adapters)
+                self._channel.emit(Ready(model=self._model, adapters=self._speaker.adapters))
+        except Left:
+            raise
+        except Exception as error:
+            told = failures.to_error(error)
+            if told.title == failures.FAULT and not request:
+                raise
+            self._channel.emit(
+                Refused(request=request, title=told.title, text=told.text, fix=told.fix)
+            )
+        finally:
+            self._cancelled.discard(request)

@@ -1,0 +1,117 @@
+"""One base model with adapters that come and go while the base stays loaded."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel, get_peft_model_state_dict
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from studio.core.errors import StudioError
+from studio.library import adapter_files
+
+BARE = ""
+"""Names the bare base among the sides of a request."""
+
+
+class Speaker:
+    """A base model and the adapters held beside it, each known by its folder."""
+
+    def __init__(
+        self, folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+    ) -> None:
+        self.tokenizer = tokenizer
+        self._model: Any = model
+        self._names: dict[str, str] = {}
+        self._loaded = 0
+        self.base = model
+        self._folder = folder
+
+    @property
+    def model(self) -> Any:
+        """The model to call: the base, or PEFT's model around it while adapters are held."""
+        return self._model
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """The folders of the adapters held, in the order they came."""
+        return tuple(self._names)
+
+    @property
+    def context_length(self) -> int:
+        """Tokens the base was made for; 0 where its config doesn't say."""
+        config = self.base.config.get_text_config()
+        return int(getattr(config, "max_position_embeddings", 0) or 0)
+
+    def hold(self, folders: Sequence[str]) -> None:
+        """Hold exactly these adapters; the base isn't touched.
+
+        Raises StudioError for the first that doesn't fit; those that do stay.
+        """
+        wanted = [folder for folder in folders if folder != BARE]
+        for folder in wanted:
+            self.load(folder)
+        for folder in [held for held in self._names if held not in wanted]:
+            self._drop(folder)
+
+    def load(self, folder: str) -> None:
+        """Load an adapter unless it is held. Raises StudioError when it doesn't fit the base."""
+        if folder in self._names:
+            return
+        path = Path(folder)
+        adapter_files.check_shapes(path, self._folder)
+        name = f"adapter_{self._loaded}"
+        self._loaded += 1
+        self._model = attach(self._model, path, name)
+        self._names[folder] = name
+
+    @contextlib.contextmanager
+    def speaking(self, folder: str) -> Iterator[Any]:
+        """The model as it speaks with this adapter (`BARE`: without any)."""
+        if not self._names:
+            yield self._model
+        elif folder == BARE:
+            # disable_adapter() inspects every layer first, four times as slow as the switch itself
+            self._model.base_model.disable_adapter_layers()
+            try:
+                yield self._model
+            finally:
+                self._model.base_model.enable_adapter_layers()
+        else:
+            self._model.set_adapter(self._names[folder], inference_mode=True)
+            yield self._model
+
+    def _drop(self, folder: str) -> None:
+        name = self._names.pop(folder)
+        if not self._names:
+            self._model = self._model.unload()
+        else:
+            self._model.set_adapter(next(iter(self._names.values())), inference_mode=True)
+            self._model.delete_adapter(name)
+
+
+def attach(model: Any, folder: Path, name: str = "default") -> PeftModel:
+    """The model with the adapter of this folder on it, ready to speak.
+
+    PEFT passes over weights that find no place in the model; here that is a StudioError.
+    """
+    options: dict[str, Any] = {"adapter_name": name, "torch_device": str(model.device)}
+    if isinstance(model, PeftModel):
+        model.load_adapter(str(folder), low_cpu_mem_usage=True, **options)
+    else:
+        model = PeftModel.from_pretrained(model, str(folder), low_cpu_mem_usage=True, **options)
+    taken = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    strays = set(adapter_files.read_tensors(folder)) ^ set(taken)
+    if strays:
+        raise StudioError(
+            "An adapter that doesn't fit",
+            f"{len(strays)} weights of {folder.name} have no place in the model, "
+            f"{min(strays)} first.",
+            "Choose the model that the adapter was trained on.",
+        )
+    model.set_adapter(name, inference_mode=True)
+    ready: PeftModel = model.eval()
+    return ready

@@ -1,0 +1,170 @@
+"""Text from a causal language model: one answer token by token, or many greedily at once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+_END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endofturn|>", "</s>")
+
+
+class Sampler:
+    """Chooses the next token: greedy at temperature 0, else nucleus sampling from a seed.
+
+    Nucleus sampling keeps the likeliest tokens whose probabilities reach `top_p` together
+    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1).
+    """
+
+    def __init__(self, temperature: float, top_p: float, seed: int) -> None:
+        self._temperature = temperature
+        self._top_p = top_p
+        self._random = torch.Generator().manual_seed(seed)
+
+    def __call__(self, logits: torch.Tensor) -> int:
+        """The id chosen for logits of shape [vocabulary]."""
+        if self._temperature <= 0:
+            return int(logits.argmax())
+        scaled = torch.softmax(logits.float().cpu() / self._temperature, dim=-1)
+        likely, ids = scaled.sort(descending=True)
+        before = likely.cumsum(0) - likely
+        likely[before >= self._top_p] = 0.0
+        return int(ids[torch.multinomial(likely, 1, generator=self._random)])
+
+
+class Detokenizer:
+    """Text of a growing list of ids, never half a character.
+
+    A token may end inside a UTF-8 sequence, and a word may look different without the token
+    before it. So each piece is the difference of two decodings that begin at the same token.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._ids: list[int] = []
+        self._begin = 0
+        self._told = 0
+
+    def add(self, token: int) -> str:
+        """The text that this token completes; empty while a character is incomplete."""
+        self._ids.append(token)
+        text = self._text(self._begin, None)
+        return "" if text.endswith("\N{REPLACEMENT CHARACTER}") else self._tell(text)
+
+    def rest(self) -> str:
+        """What is held back, without the beginning of a character that never came."""
+        return self._tell(self._text(self._begin, None).rstrip("\N{REPLACEMENT CHARACTER}"))
+
+    def _tell(self, text: str) -> str:
+        new = text[len(self._text(self._begin, self._told)) :]
+        self._begin, self._told = self._told, len(self._ids)
+        return new
+
+    def _text(self, begin: int, end: int | None) -> str:
+        return decode(self._tokenizer, self._ids[begin:end])
+
+
+def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
+    """The text of ids, special tokens left out."""
+    text = tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return str(text)
+
+
+def stop_tokens(model: Any, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The ids that end an answer: the model's own, the tokenizer's and the template's."""
+    named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    found = set(named) if isinstance(named, list | tuple) else {named}
+    found.add(tokenizer.eos_token_id)
+    template = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else ""
+    vocabulary = tokenizer.get_vocab()
+    found |= {vocabulary[t] for t in _END_OF_TURN if t in template and t in vocabulary}
+    return frozenset(int(token) for token in found if token is not None)
+
+
+def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]) -> list[int]:
+    """A conversation as the ids after which the answer begins."""
+    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def stream(
+    model: Any,
+    prompt: Sequence[int],
+    sampler: Sampler,
+    stop: frozenset[int],
+    max_new_tokens: int,
+) -> Iterator[int]:
+    """The ids of one answer, one at a time, without the id that ended it."""
+    ids = torch.tensor([list(prompt)], device=model.device)
+    options, cache = last_logits_only(model), None
+    for _ in range(max_new_tokens):
+        with torch.inference_mode():
+            out = model(input_ids=ids, past_key_values=cache, use_cache=True, **options)
+        cache, token = out.past_key_values, sampler(out.logits[0, -1])
+        if token in stop:
+            return
+        yield token
+        ids = torch.tensor([[token]], device=model.device)
+
+
+@torch.inference_mode()
+def greedy(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    stop: frozenset[int],
+    max_new_tokens: int,
+    tick: Callable[[], None] = lambda: None,
+) -> list[list[int]]:
+    """Greedy answers to prompts of about the same length, in one batch padded on the left.
+
+    `tick` is called before every token and may raise to break off.
+    """
+    ids, mask = _pad_left(prompts, next(iter(stop), 0), model.device)
+    positions = (mask.cumsum(-1) - 1).clamp_min(0)
+    options, cache = last_logits_only(model), None
+    answers: list[list[int]] = [[] for _ in prompts]
+    open_rows = set(range(len(prompts)))
+    for _ in range(max_new_tokens):
+        tick()
+        out = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            **options,
+        )
+        cache, chosen = out.past_key_values, out.logits[:, -1].argmax(-1)
+        for row, token in enumerate(chosen.tolist()):
+            if token in stop:
+                open_rows.discard(row)
+            elif row in open_rows:
+                answers[row].append(token)
+        if not open_rows:
+            break
+        ids, positions = chosen[:, None], positions[:, -1:] + 1
+        mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=-1)
+    return answers
+
+
+def last_logits_only(model: Any) -> dict[str, int]:
+    """The option that spares the head all positions but the last, where the model has it."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    known = inspect.signature(base.forward).parameters
+    return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+
+
+def _pad_left(
+    prompts: Sequence[Sequence[int]], fill: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(len(prompt) for prompt in prompts)
+    ids = torch.full((len(prompts), longest), fill)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, longest - len(prompt) :] = torch.tensor(list(prompt))
+        mask[row, longest - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
