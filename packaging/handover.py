@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -21,9 +22,9 @@ def run(arguments: list[str]) -> int:
     environment = Environment()
     if code := _set_up(lambda: _for_running(environment, arguments)):
         return code
-    if not arguments and not _display():
+    if not _without_home(arguments) and not _display():
         note("There is no display, so this runs `finetune-studio quickstart` instead of a window.")
-        arguments = ["quickstart"]
+        arguments = ["quickstart", *arguments]
     return _become([str(environment.python), "-P", "-m", "studio", *arguments])
 
 
@@ -70,12 +71,19 @@ def _for_running(environment: Environment, arguments: Sequence[str]) -> None:
 
 def _home(arguments: Sequence[str]) -> str:
     """The home folder that these arguments or the environment name; "" is the default one."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
-        if argument == "--home" and following:
-            return str(Path(following).expanduser().absolute())
-        if argument.startswith("--home="):
-            return str(Path(argument.partition("=")[2]).expanduser().absolute())
-    return os.environ.get("FINETUNE_STUDIO_HOME", "")
+    named = _home_option().parse_known_args(arguments)[0].home
+    return str(Path(named).expanduser().absolute()) if named else ""
+
+
+def _without_home(arguments: Sequence[str]) -> list[str]:
+    """What is left to do beside naming a home folder; nothing means the window."""
+    return _home_option().parse_known_args(arguments)[1]
+
+
+def _home_option() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--home", default=os.environ.get("FINETUNE_STUDIO_HOME", ""))
+    return parser
 
 
 def _display() -> bool:
