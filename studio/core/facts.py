@@ -112,7 +112,9 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """data/manifest.json: what lies in train.arrow and eval.arrow beside it.
 
-    Both hold the columns input_ids and labels (list<int32>; -100 is not trained).
+    Both hold the columns input_ids and labels (list<int32>; -100 is not trained). `template`
+    says where the chat template came from, `chat_template` is its text. `digest` stands for both
+    files' content. Token figures are those of the training rows.
     """
 
     train_rows: int
@@ -124,3 +126,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     template: str
     digest: str
     score_rows: str = ""
+    chat_template: str = ""
+    template_digest: str = ""
+    tokenizer_digest: str = ""
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""Reads datasets, renders templates, counts tokens, talks to the hub. Neither Qt nor torch."""

@@ -1,0 +1,172 @@
+"""From the datasets of a recipe to the data folder of a run: token ids, split, manifest."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pyarrow as pa
+import pyarrow.ipc
+
+from studio.core.errors import StudioError
+from studio.core.facts import Prepared
+from studio.core.recipe import Recipe
+from studio.library import datasets
+from studio.library.files import sweep_partials, whole_folder, write_whole
+from studio.library.folders import JobFolder
+from studio.preparer import dataset
+from studio.preparer.messages import BadRow
+from studio.preparer.progress import Tell, Throttled, silent
+from studio.preparer.report import BATCH, encoded
+from studio.preparer.split import Split
+from studio.preparer.tally import Tally
+from studio.preparer.tokens import Encoder
+
+SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
+_ROWS = "rows.arrow"
+
+
+class Placed(NamedTuple):
+    """What deciding on a row's place takes: its content's digest, and where it came from."""
+
+    digest: bytes
+    weight: float
+    evaluation: bool
+
+
+def prepare(folder: Path, recipe: Recipe, model: Path, tell: Tell = silent) -> Prepared:
+    """Write data/ in a run's folder, whole or not at all.
+
+    Raises StudioError where the dataset gives nothing to learn from, or the disk is full.
+    """
+    try:
+        sweep_partials(folder)
+        with whole_folder(JobFolder(folder).data) as data:
+            return _write(data, recipe, model, Throttled(tell))
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        raise StudioError(
+            "Disk is full" if full else "Run folder can't be written",
+            f"The prepared data can't be written to “{folder}”: {error.strerror or error}.",
+            "Free some space and start again." if full else "Check that you may write there.",
+        ) from error
+
+
+def _write(folder: Path, recipe: Recipe, model: Path, tell: Tell) -> Prepared:
+    encoder = Encoder(model)
+    tally = Tally(recipe.data)
+    rows = folder / _ROWS
+    placed = _all_rows(rows, recipe, encoder, tally, tell)
+    tally.check(encoder.template)
+    split = Split(placed, recipe.data.eval_share, recipe.training.seed)
+    prepared = _divide(folder, rows, placed, split, tell)
+    if not prepared.train_rows:
+        raise StudioError(
+            "No rows to train on",
+            "The weights of the datasets leave no row to train on.",
+            "Raise the weights; 1 takes every row once.",
+        )
+    rows.unlink()
+    template = encoder.template
+    manifest = msgspec.structs.replace(
+        prepared,
+        max_length=recipe.data.max_length,
+        template=template.source,
+        chat_template=template.text,
+        template_digest=hashlib.sha256(template.text.encode()).hexdigest(),
+        tokenizer_digest=hashlib.sha256((model / "tokenizer.json").read_bytes()).hexdigest(),
+        seed=recipe.training.seed,
+        score_rows=_score_rows(recipe),
+    )
+    write_whole(folder / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
+    return manifest
+
+
+def _all_rows(
+    path: Path, recipe: Recipe, encoder: Encoder, tally: Tally, tell: Tell
+) -> list[Placed]:
+    """Every usable row into one file in its order; splitting needs to have seen them all."""
+    placed: list[Placed] = []
+    with Writer(path) as writer:
+        opened = dataset.open_all(recipe.dataset)
+        for row, tokens in encoded(opened, encoder, recipe.data, tell):
+            if tokens is None or isinstance(tokens, BadRow):
+                tally.bad(row, tokens or BadRow("is empty", ""))
+            elif digest := tally.good(row, tokens):
+                length = recipe.data.max_length
+                writer.write(tokens.ids[:length], tokens.labels(length))
+                placed.append(Placed(digest, row.weight, row.evaluation))
+    return placed
+
+
+def _divide(folder: Path, rows: Path, placed: list[Placed], split: Split, tell: Tell) -> Prepared:
+    """The rows again, each to its file; rows of a weight other than one are drawn or repeated."""
+    digest = hashlib.sha256()
+    tokens = trained = longest = 0
+    with Writer(folder / "train.arrow") as train, Writer(folder / "eval.arrow") as evaluation:
+        for place, (ids, labels) in zip(placed, _read(rows), strict=True):
+            tell("Writing the data", None)
+            held_out = split.holds_out(place)
+            copies = 1 if held_out else split.copies(place)
+            for _ in range(copies):
+                (evaluation if held_out else train).write(ids, labels)
+            digest.update(place.digest + bytes([held_out, min(copies, 255)]))
+            longest = max(longest, len(ids))
+            if not held_out:
+                tokens += copies * len(ids)
+                trained += copies * sum(label >= 0 for label in labels)
+    return Prepared(
+        train_rows=train.rows, eval_rows=evaluation.rows, train_tokens=tokens,
+        trained_tokens=trained, max_tokens=longest, max_length=0, template="",
+        digest=digest.hexdigest(),
+    )  # fmt: skip
+
+
+class Writer:
+    """Rows into an Arrow IPC file, in batches, so that memory stays small."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows = 0
+        self._writer = pa.ipc.new_file(str(path), SCHEMA)
+        self._ids: list[list[int]] = []
+        self._labels: list[list[int]] = []
+
+    def write(self, ids: list[int], labels: list[int]) -> None:
+        self._ids.append(ids)
+        self._labels.append(labels)
+        self.rows += 1
+        if len(self._ids) == 16 * BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._ids:
+            self._writer.write_batch(pa.record_batch([self._ids, self._labels], schema=SCHEMA))
+            self._ids, self._labels = [], []
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._flush()
+        finally:
+            self._writer.close()
+
+
+def _read(path: Path) -> Iterator[tuple[list[int], list[int]]]:
+    with pa.memory_map(str(path)) as mapped:
+        reader = pa.ipc.open_file(mapped)
+        for index in range(reader.num_record_batches):
+            batch = reader.get_batch(index)
+            ids, labels = (column.to_pylist() for column in batch.columns)
+            yield from zip(ids, labels, strict=True)
+
+
+def _score_rows(recipe: Recipe) -> str:
+    paths = [path for part in recipe.dataset if (path := datasets.score_rows(part))]
+    return str(paths[0]) if paths else ""

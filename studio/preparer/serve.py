@@ -1,0 +1,151 @@
+"""The preparer's process: requests as JSON lines on standard input, answers on standard output."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import msgspec
+
+from studio.core import preparing as wire
+from studio.core.errors import StudioError
+from studio.library.folders import Home
+
+
+class Given(Exception):
+    """The request in work is cancelled."""
+
+
+class Server:
+    """Answers one request after the other; a second thread listens for Cancel and for the end."""
+
+    def __init__(self, home: Home, requests: BinaryIO, answers: BinaryIO) -> None:
+        self._home = home
+        self._requests = requests
+        self._answers = answers
+        self._waiting: queue.SimpleQueue[wire.Ask] = queue.SimpleQueue()
+        self._cancelled: set[int] = set()
+
+    def run(self) -> NoReturn:
+        """Serve until standard input ends, which ends the process at once."""
+        threading.Thread(target=self._listen, name="requests", daemon=True).start()
+        while True:
+            self._answer(self._waiting.get())
+
+    def _listen(self) -> None:
+        for line in self._requests:
+            try:
+                ask = wire.ask_decoder.decode(line)
+            except msgspec.MsgspecError:
+                traceback.print_exc()
+                continue
+            if isinstance(ask, wire.Cancel):
+                self._cancelled.add(ask.id)
+            else:
+                self._waiting.put(ask)
+        os._exit(0)  # whatever is in work: whoever asked for it is gone
+
+    def _answer(self, ask: wire.Ask) -> None:
+        def tell(text: str, share: float | None) -> None:
+            if ask.id in self._cancelled:
+                raise Given
+            self._say(wire.Progress(id=ask.id, text=text, share=share))
+
+        try:
+            value = WORK[type(ask)](ask, tell)
+            self._say(wire.Done(id=ask.id, value=wire.plain(value)))
+        except Given:
+            self._say(wire.Cancelled(id=ask.id))
+        except StudioError as error:
+            self._say(_refusal(ask.id, error))
+        except Exception as error:
+            traceback.print_exc()
+            self._say(_fault(ask.id, error))
+        self._cancelled.discard(ask.id)
+
+    def _say(self, answer: wire.Answer) -> None:
+        self._answers.write(wire.encode(answer) + b"\n")
+        self._answers.flush()
+
+
+def main(arguments: list[str]) -> int:
+    """`--home DIR`. What libraries print goes to standard error."""
+    if len(arguments) != 2 or arguments[0] != "--home":
+        print("usage: preparer --home DIR", file=sys.stderr)
+        return 2
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    Server(Home(Path(arguments[1])), sys.stdin.buffer, answers).run()
+
+
+def _inspect(ask: wire.Inspect, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.report import inspect
+
+    return inspect(ask.dataset, Path(ask.model) if ask.model else None, ask.data, tell)
+
+
+def _examples(ask: wire.Examples, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.lens import examples
+
+    model = Path(ask.model)
+    return examples(ask.dataset, model, ask.data, ask.rows, ask.start, ask.count, tell)
+
+
+def _prepare(ask: wire.Prepare, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.prepare import prepare
+
+    return prepare(Path(ask.folder), ask.recipe, Path(ask.model), tell)
+
+
+def _token_count(ask: wire.TokenCount, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.tokens import Encoder
+
+    encoder = Encoder(Path(ask.model))
+    text = encoder.template.render(ask.messages, True) if ask.messages else ask.text
+    return encoder.count(text)
+
+
+def _hub_search(ask: wire.HubSearch, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.hub import search
+
+    return search(ask.text, ask.token, ask.limit)
+
+
+def _download(ask: wire.Download, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.hub import download
+
+    return str(download(ask.repo, ask.revision, Path(ask.target), ask.token, tell))
+
+
+# imported when asked for: a window that searches the hub needs no pyarrow, and the other way round
+WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
+    wire.Inspect: _inspect,
+    wire.Examples: _examples,
+    wire.Prepare: _prepare,
+    wire.TokenCount: _token_count,
+    wire.HubSearch: _hub_search,
+    wire.Download: _download,
+}
+
+
+def _refusal(request: int, error: StudioError) -> wire.Refused:
+    return wire.Refused(
+        id=request, title=error.title, text=error.text, fix=error.fix, problems=error.problems
+    )
+
+
+def _fault(request: int, error: Exception) -> wire.Refused:
+    return wire.Refused(
+        id=request,
+        title="The preparer failed",
+        text=f"Something unforeseen happened: {type(error).__name__}: {error}.",
+        fix="Report this with logs/preparer.log from the studio's folder.",
+        fault=True,
+    )

@@ -1,0 +1,157 @@
+"""Counting over the rows of a dataset what a report and a manifest say of them."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from studio.core.errors import StudioError
+from studio.core.problem import Problem, Severity
+from studio.core.recipe import DataPart
+from studio.preparer.dataset import Row
+from studio.preparer.messages import BadRow
+from studio.preparer.template import Template
+from studio.preparer.tokens import Tokens
+
+NAMED = 100
+FIELD = "dataset"
+
+
+class Tally:
+    """Rows and tokens counted one by one; what is wrong with them, in sentences.
+
+    The first NAMED broken rows are named, the rest are counted.
+    """
+
+    def __init__(self, data: DataPart, several_files: bool = False) -> None:
+        self.rows = self.usable = self.tokens = self.trained = self.longest = 0
+        self.repeated = self.cut = self.out_of_reach = 0
+        self.lengths: list[int] = []
+        self._data = data
+        self._several = several_files
+        self._bad: list[Problem] = []
+        self._unnamed = self._folded = self._merged = self._endless = 0
+        self._seen: set[bytes] = set()
+
+    def bad(self, row: Row, why: BadRow) -> None:
+        """Count a row that can't be used."""
+        self.rows += 1
+        if len(self._bad) == NAMED:
+            self._unnamed += 1
+            return
+        place = f"{row.file}, row {row.row}" if self._several else f"Row {row.row}"
+        text = f"{place} {why.why}. It is left out."
+        self._bad.append(_problem(text, why.fix, "warning", row.row))
+
+    def good(self, row: Row, tokens: Tokens | None) -> bytes:
+        """Count a row; its digest, or nothing where all that is left after the cut is untrained."""
+        self.rows += 1
+        if tokens is None:
+            content = msgspec.msgpack.encode(row.content)
+            return self._count(blake2b(content, digest_size=16).digest())
+        length = self._data.max_length
+        trained = sum(tokens.trained[:length])
+        self.lengths.append(len(tokens.ids))
+        self.longest = max(self.longest, len(tokens.ids))
+        self.cut += len(tokens.ids) > length
+        if not trained:
+            self.out_of_reach += 1
+            return b""
+        self.tokens += min(len(tokens.ids), length)
+        self.trained += trained
+        self._folded += tokens.folded
+        self._merged += tokens.merged
+        self._endless += not tokens.ends
+        content = msgspec.msgpack.encode((tokens.ids[:length], tokens.trained[:length]))
+        return self._count(blake2b(content, digest_size=16).digest())
+
+    def problems(self, template: Template | None) -> tuple[Problem, ...]:
+        """Everything worth saying, the broken rows first."""
+        found = list(self._bad)
+        if self._unnamed:
+            found.append(_problem(f"{_rows(self._unnamed)} more can't be used.", "", "warning"))
+        if self._mostly_broken():
+            found.append(self._most_rows())
+        found += self._about_length()
+        if self.repeated:
+            text = f"{_rows(self.repeated)} say again what another row says."
+            found.append(_problem(text, "Delete the copies, unless they are meant.", "warning"))
+        return tuple(found + self._about_template(template))
+
+    def check(self, template: Template | None) -> None:
+        """Raise StudioError with all problems where too little is left to learn from."""
+        if self.usable and not self._mostly_broken():
+            return
+        problems = self.problems(template)
+        if self.out_of_reach:
+            masked = self._masked()
+            raise StudioError("Every token is masked", masked.text, masked.fix, problems)
+        most = self._most_rows()
+        first = self._bad[0].text if self._bad else ""
+        raise StudioError("No usable rows", f"{most.text} {first}".strip(), most.fix, problems)
+
+    def _count(self, digest: bytes) -> bytes:
+        self.usable += 1
+        self.repeated += digest in self._seen
+        self._seen.add(digest)
+        return digest
+
+    @property
+    def _broken(self) -> int:
+        return len(self._bad) + self._unnamed
+
+    def _mostly_broken(self) -> bool:
+        return self._broken * 2 > self.rows
+
+    def _most_rows(self) -> Problem:
+        text = f"{self._broken} of {_rows(self.rows)} can't be used."
+        return _problem(text, "Mend the rows, or say which column is which.", "error")
+
+    def _masked(self) -> Problem:
+        text = (
+            f"Every token is masked: all rows are cut at {self._data.max_length} tokens, before "
+            "their answers begin."
+        )
+        return _problem(text, "Raise the maximum length, or shorten the prompts.", "error")
+
+    def _about_length(self) -> list[Problem]:
+        found = []
+        if self.cut:
+            text = f"{_rows(self.cut)} are cut at {self._data.max_length} tokens."
+            fix = f"Raise the maximum length; the longest row has {self.longest} tokens."
+            found.append(_problem(text, fix, "warning" if self.cut * 20 > self.rows else "info"))
+        if self.out_of_reach and not self.usable:
+            found.append(self._masked())
+        elif self.out_of_reach:
+            text = f"{_rows(self.out_of_reach)} are left out: cut before their answer begins."
+            found.append(_problem(text, "Raise the maximum length.", "warning"))
+        return found
+
+    def _about_template(self, template: Template | None) -> list[Problem]:
+        found = []
+        if template is not None and template.fallback:
+            text = "The model has no chat template; chats are written in ChatML."
+            found.append(_problem(text, "", "info"))
+        if self._folded:
+            text = (
+                f"The template knows no system message: {_rows(self._folded)} say it as the user."
+            )
+            found.append(_problem(text, "", "info"))
+        if self._endless:
+            text = (
+                f"No token ends the answer in {_rows(self._endless)}: the model may learn no stop."
+            )
+            found.append(_problem(text, "Choose a model whose template ends each turn.", "warning"))
+        if self._merged:
+            text = f"In {_rows(self._merged)} one untrained token spans the answer's beginning."
+            found.append(_problem(text, "Begin answers without a blank.", "info"))
+        return found
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _problem(text: str, fix: str, severity: Severity, row: int | None = None) -> Problem:
+    return Problem(field=FIELD, text=text, fix=fix, severity=severity, row=row)
