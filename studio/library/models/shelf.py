@@ -9,7 +9,6 @@ from pathlib import Path
 from studio.core.errors import StudioError
 from studio.core.facts import ModelFacts
 from studio.core.recipe import ModelPart
-from studio.library.files import PARTIAL
 from studio.library.folders import Home
 from studio.library.models.facts import inspect, known_architectures, note_of
 from studio.library.models.starter import STARTER, starter_path
@@ -76,7 +75,7 @@ def _own_folders(home: Home) -> list[Path]:
     if not home.models.is_dir():
         return []
     folders = [path for path in home.models.iterdir() if path.is_dir()]
-    return sorted(path for path in folders if not path.name.startswith(PARTIAL))
+    return sorted(path for path in folders if not path.name.startswith("."))
 
 
 def _starter(home: Home) -> Path:

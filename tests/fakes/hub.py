@@ -1,0 +1,223 @@
+"""A hub on loopback: what huggingface_hub asks of the real one, and its bad days on request."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+LFS = (".safetensors", ".bin", ".gguf")
+TOKEN = "hf_loopbacktokenloopbacktokenloopbackt"
+
+
+@dataclass
+class Repo:
+    """One model. `commit` is what every revision in `revisions` means."""
+
+    files: dict[str, bytes]
+    commit: str = "c0ffee" + "0" * 34
+    revisions: tuple[str, ...] = ("main",)
+    gated: bool = False
+    tags: tuple[str, ...] = ("text-generation", "safetensors", "license:apache-2.0")
+    downloads: int = 100
+
+
+@dataclass
+class Request:
+    """What a client asked for."""
+
+    method: str
+    path: str
+    host: str
+    byte_range: str
+    token: str
+
+
+@dataclass
+class FakeHub:
+    """Start with `serving()`. Set `break_after`, `pause`, `wrong` … to make it misbehave."""
+
+    repos: dict[str, Repo] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    break_after: list[int] = field(default_factory=list)
+    ignores_ranges: bool = False
+    status: int = 0
+    wrong: str = ""
+    granted: set[str] = field(default_factory=set)
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def add(self, name: str, folder: Path, **about: Any) -> Repo:
+        """Offer the files of a folder as a model."""
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        self.repos[name] = Repo(files, **about)
+        return self.repos[name]
+
+    def asked(self, name: str) -> list[Request]:
+        """The requests for one file's content."""
+        return [r for r in self.requests if r.path.endswith(name) and "/cdn/" in r.path]
+
+    def allows(self, repo: Repo, token: str) -> bool:
+        return not repo.gated or token in self.granted
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[FakeHub]:
+    """A hub that answers until the block ends."""
+    hub = FakeHub()
+    handler = type("Bound", (_Handler,), {"hub": hub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = False
+    hub.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="fake-hub")
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: FakeHub
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        path, query = unquote(parts.path), parse_qs(parts.query)
+        self.token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        self.hub.requests.append(
+            Request(
+                self.command,
+                path,
+                self.headers.get("Host", ""),
+                self.headers.get("Range", ""),
+                self.token,
+            )
+        )
+        if self.hub.status:
+            self._fail(self.hub.status)
+        elif path == "/api/models":
+            self._search(query)
+        elif path.startswith("/api/models/"):
+            self._info(path.removeprefix("/api/models/"))
+        elif path.startswith("/cdn/"):
+            self._content(path.removeprefix("/cdn/"))
+        else:
+            self._resolve(path.strip("/"))
+
+    def _search(self, query: dict[str, list[str]]) -> None:
+        wanted = query.get("search", [""])[0].lower()
+        tags = set(query.get("filter", []))
+        found = [
+            self._row(name, repo)
+            for name, repo in self.hub.repos.items()
+            if wanted in name.lower() and tags <= set(repo.tags)
+        ]
+        found.sort(key=lambda row: -row["downloads"])
+        self._json(found[: int(query.get("limit", ["1000"])[0])])
+
+    def _row(self, name: str, repo: Repo) -> dict[str, Any]:
+        return {
+            "id": name,
+            "modelId": name,
+            "downloads": repo.downloads,
+            "likes": 7,
+            "gated": "manual" if repo.gated else False,
+            "tags": list(repo.tags),
+            "lastModified": "2026-05-04T03:02:01.000Z",
+            "config": {"architectures": ["LlamaForCausalLM"], "model_type": "llama"},
+            "safetensors": {"parameters": {"F32": 1234}, "total": 1234},
+        }
+
+    def _info(self, rest: str) -> None:
+        name, _, revision = rest.partition("/revision/")
+        repo = self.hub.repos.get(name)
+        if repo is None:
+            return self._fail(404, "RepoNotFound")
+        if revision and revision not in (*repo.revisions, repo.commit):
+            return self._fail(404, "RevisionNotFound")
+        about = self._row(name, repo) | {"sha": repo.commit}
+        about["siblings"] = [_sibling(file, body) for file, body in repo.files.items()]
+        return self._json(about)
+
+    def _resolve(self, path: str) -> None:
+        name, _, rest = path.partition("/resolve/")
+        commit, _, file = rest.partition("/")
+        repo = self.hub.repos.get(name)
+        if repo is None or commit != repo.commit or file not in repo.files:
+            return self._fail(404, "EntryNotFound")
+        if not self.hub.allows(repo, self.token):
+            return self._fail(403 if self.token else 401, "GatedRepo")
+        self.send_response(302)
+        self.send_header("X-Repo-Commit", commit)
+        self.send_header("Location", f"http://localhost:{self.hub.port}/cdn/{name}/{file}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return None
+
+    def _content(self, path: str) -> None:
+        name, _, file = path.rpartition("/")
+        body = self.hub.repos[name].files[file]
+        if file == self.hub.wrong:
+            body = bytes(reversed(body))
+        start = 0
+        asked = self.headers.get("Range", "").removeprefix("bytes=").rstrip("-")
+        if asked and not self.hub.ignores_ranges:
+            start = int(asked)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        else:
+            self.send_response(200)
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        self._send(body[start:], file)
+
+    def _send(self, body: bytes, file: str) -> None:
+        broken = file.endswith(LFS) and self.hub.break_after
+        with contextlib.suppress(OSError):
+            if broken:
+                self.wfile.write(body[: self.hub.break_after.pop(0)])
+                self.close_connection = True
+            else:
+                self.wfile.write(body)
+
+    def _json(self, content: Any) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _fail(self, status: int, code: str = "") -> None:
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+
+def _sibling(name: str, body: bytes) -> dict[str, Any]:
+    about: dict[str, Any] = {"rfilename": name, "size": len(body)}
+    about["blobId"] = hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+    if name.endswith(LFS):
+        digest = hashlib.sha256(body).hexdigest()
+        about["lfs"] = {"sha256": digest, "size": len(body), "pointerSize": 130}
+    return about
