@@ -85,8 +85,11 @@ def set_token(home: Home, value: str) -> bool:
 def keyring_works() -> bool:
     """Whether the system has a keyring that can be asked (loads `keyring` on first use)."""
     import keyring
+    from keyring.backends import fail, null
     from keyring.errors import KeyringError
 
+    if isinstance(keyring.get_keyring(), fail.Keyring | null.Keyring):
+        return False
     try:
         keyring.get_password(KEYRING_SERVICE, "probe")
     except (KeyringError, RuntimeError, OSError):

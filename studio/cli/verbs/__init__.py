@@ -1,0 +1,28 @@
+"""One file a family of verbs; each adds its parsers and runs them."""
+
+from __future__ import annotations
+
+import argparse
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def modules() -> tuple[ModuleType, ...]:
+    """The verb families, in the order that --help shows them."""
+    from studio.cli.verbs import (
+        adapters,
+        chat,
+        dataset,
+        doctor,
+        merge,
+        models,
+        quickstart,
+        recipes,
+        runs,
+        train,
+    )
+
+    return (quickstart, train, runs, recipes, dataset, models, adapters, chat, merge, doctor)

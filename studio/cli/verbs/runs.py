@@ -1,0 +1,96 @@
+"""runs, stop, pause, save, sample: what there is, and orders to what lives."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from studio.cli.console import Console, number, table
+from studio.cli.interrupts import watched
+from studio.cli.verbs.train import follow
+from studio.client import actions
+from studio.client.keeper import Keeper
+from studio.core.commands import AnyCommand, Cancel, Pause, Sample, Save, Stop
+from studio.library import jobs, runs
+from studio.library.folders import Home, JobFolder
+from studio.library.runs import RunRow
+
+if TYPE_CHECKING:
+    from studio.cli.verbs import Parsers
+
+ORDERS: dict[str, tuple[type[AnyCommand], str]] = {
+    "stop": (Stop, "finish the step, keep what was learnt, end"),
+    "pause": (Pause, "finish the step, save a checkpoint, give all memory back"),
+    "save": (Save, "save a checkpoint now and go on"),
+    "sample": (Sample, "answer the fixed prompts now and go on"),
+}
+
+
+def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
+    """Add the parsers of runs and of the orders to a run."""
+    about = "Runs of this home, the newest first, and every job at work."
+    listing = parsers.add_parser("runs", parents=[shared], help="list runs", description=about)
+    listing.set_defaults(run=_runs)
+    for name, (command, text) in ORDERS.items():
+        about = f"Tell a run that is at work to {text}."
+        one = parsers.add_parser(name, parents=[shared], help=text, description=about)
+        one.add_argument("which", metavar="RUN", help="name, beginning of a name, or folder")
+        one.set_defaults(run=_order, command=command)
+
+
+def _runs(home: Home, options: argparse.Namespace, console: Console) -> int:
+    rows = [_row(row) for row in runs.listing(home)]
+    cells = [
+        (row["name"], row["kind"], row["state"], str(row["steps"]), number(row["train_loss"]))
+        for row in rows
+    ]
+    lines = table(cells, ("NAME", "KIND", "STATE", "STEPS", "LOSS"))
+    console.result(rows, lines if rows else ["No runs yet."])
+    return 0
+
+
+def _row(row: RunRow) -> dict[str, Any]:
+    state = row.state
+    known = state.state
+    if row.living and known == "created":
+        known = "running"
+    return {
+        "run": str(row.path),
+        "name": row.name,
+        "kind": row.kind,
+        "state": known,
+        "living": row.living,
+        "steps": state.step,
+        "total_steps": state.total_steps,
+        "train_loss": state.train_loss,
+        "eval_loss": state.best_eval_loss,
+        "adapter": state.result.get("adapter"),
+        "created_at": state.created_at,
+        "text": state.text,
+    }
+
+
+def _order(home: Home, options: argparse.Namespace, console: Console) -> int:
+    with Keeper.connect(home, name=options.verb) as keeper:
+        folder = runs.find(home, options.which)
+        command = options.command()
+        if runs.state_of(folder).kind != "train" and isinstance(command, Stop):
+            command = Cancel()
+        offset = _end(folder)
+        actions.tell_run(home, str(folder), command, keeper)
+        if isinstance(command, Stop | Pause):
+            with watched(Stop, console.remark) as presses:
+                return follow(keeper, folder, offset, presses, console)
+        if isinstance(command, Cancel):
+            actions.wait(keeper, folder, offset, console.hear)
+    told = {"run": str(folder), "name": folder.name, "told": options.verb}
+    console.result(told, [f"{folder.name}: told to {options.verb}."])
+    return 0
+
+
+def _end(folder: Path) -> int:
+    if not jobs.living(folder):
+        return 0
+    events = JobFolder(folder).events
+    return events.stat().st_size if events.exists() else 0

@@ -1,0 +1,59 @@
+"""What a person can ask the studio to do: verbs shared by the window and the command line."""
+
+from studio.client.actions.chatting import Conversation, open_chat
+from studio.client.actions.doctor import Finding, diagnose
+from studio.client.actions.jobs import Outcome, run_job, wait
+from studio.client.actions.merging import free_out, merge, model_folder
+from studio.client.actions.models import (
+    download_model,
+    import_folder,
+    import_gguf,
+    import_model,
+)
+from studio.client.actions.quickstart import quickstart
+from studio.client.actions.recipes import (
+    Checked,
+    check,
+    estimate,
+    examine,
+    load,
+    machine_now,
+    refusal,
+)
+from studio.client.actions.runs import prepare_run, resume_run, start_run, tell_run
+from studio.client.actions.scoring import score
+from studio.client.actions.starter import download_starter
+from studio.client.cancelled import Cancelled, Fault
+
+__all__ = [
+    "Cancelled",
+    "Checked",
+    "Conversation",
+    "Fault",
+    "Finding",
+    "Outcome",
+    "check",
+    "diagnose",
+    "download_model",
+    "download_starter",
+    "estimate",
+    "examine",
+    "free_out",
+    "import_folder",
+    "import_gguf",
+    "import_model",
+    "load",
+    "machine_now",
+    "merge",
+    "model_folder",
+    "open_chat",
+    "prepare_run",
+    "quickstart",
+    "refusal",
+    "resume_run",
+    "run_job",
+    "score",
+    "start_run",
+    "tell_run",
+    "wait",
+]

@@ -1,0 +1,119 @@
+"""Follow a job to its end, and turn how it ended into a result or an error."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studio.client.cancelled import Cancelled, Fault
+from studio.client.keeper import Keeper, KeeperLost
+from studio.core.commands import AnyCommand, AnyJob
+from studio.core.errors import StudioError
+from studio.core.events import AnyEvent, Ended, Failed
+from studio.core.run_state import RunState, after
+from studio.core.wire import Heard
+from studio.library import jobs, runs
+from studio.library.folders import Home
+
+Hear = Callable[[AnyEvent], None]
+Orders = Callable[[], AnyCommand | None]
+Progress = Callable[[str, float | None], None]
+Asked = Callable[[], bool]
+
+POLL_SECONDS = 0.1
+ENGINE_FAULT = 3
+CRASHES = frozenset(
+    -number
+    for name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP")
+    if (number := getattr(signal, name, None)) is not None
+)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job ended. `fault` marks an end that is the studio's own mistake."""
+
+    state: RunState
+    fault: bool = False
+
+    def result(self, what: str = "The job") -> dict[str, Any]:
+        """What it finished with; raises Cancelled, Fault or StudioError for any other end."""
+        state = self.state
+        if state.state in ("finished", "stopped"):
+            return dict(state.result)
+        if state.state == "cancelled":
+            raise Cancelled(what)
+        kind = Fault if self.fault else StudioError
+        title = state.title or f"{what} ended early"
+        raise kind(title, state.text or "Its process ended without a word.", state.fix)
+
+
+def wait(
+    keeper: Keeper,
+    folder: Path,
+    offset: int = 0,
+    hear: Hear | None = None,
+    orders: Orders | None = None,
+) -> Outcome:
+    """Hear a job's events from a byte offset of its log on, until no engine is at work on it.
+
+    `orders` is asked about ten times a second for a command to pass on.
+    """
+    state = _state_at(folder, offset)
+    fault = False
+    for event in _events(keeper, folder, offset, orders):
+        state, fault = after(state, event), fault or _is_fault(event)
+        if hear:
+            hear(event)
+    return Outcome(state=state, fault=fault)
+
+
+def run_job(
+    home: Home,
+    job: AnyJob,
+    what: str,
+    *,
+    keeper: Keeper | None = None,
+    hear: Hear | None = None,
+    orders: Orders | None = None,
+) -> dict[str, Any]:
+    """Start a job in a folder of its own, wait for its end; its result, or an error raised."""
+    if keeper is None:
+        with Keeper.connect(home) as own:
+            return run_job(home, job, what, keeper=own, hear=hear, orders=orders)
+    folder = jobs.create(home, job)
+    keeper.start(folder)
+    return wait(keeper, folder, 0, hear, orders).result(what)
+
+
+def _events(keeper: Keeper, folder: Path, offset: int, orders: Orders | None) -> Iterator[AnyEvent]:
+    """Also across the death of the keeper: the next one adopts the engine."""
+    keeper.watch(folder, offset)
+    while True:
+        try:
+            pushed = keeper.receive(POLL_SECONDS)
+            if orders and (command := orders()):
+                keeper.tell(folder, command)
+        except KeeperLost:
+            keeper.watch_again(folder, offset)
+            continue
+        for heard in pushed:
+            if isinstance(heard, Heard) and Path(heard.folder) == folder:
+                offset = heard.offset
+                yield from heard.events
+                if heard.ended:
+                    keeper.unwatch(folder)
+                    return
+
+
+def _state_at(folder: Path, offset: int) -> RunState:
+    return runs.state_of(folder) if offset else RunState()
+
+
+def _is_fault(event: AnyEvent) -> bool:
+    if isinstance(event, Failed):
+        return event.fault
+    return isinstance(event, Ended) and (event.code == ENGINE_FAULT or event.code in CRASHES)
