@@ -14,6 +14,7 @@ from studio.client.keeper import Keeper
 from studio.client.preparer import Preparer
 from studio.core.commands import AnyCommand, Train
 from studio.core.errors import StudioError
+from studio.core.problem import Problem
 from studio.core.run_state import allowed
 from studio.library import jobs, models, runs
 from studio.library.folders import Home, JobFolder
