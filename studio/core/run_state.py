@@ -111,7 +111,7 @@ def _changes(state: RunState, event: ev.AnyEvent) -> dict[str, object]:
             return {"state": "cancelled", "ended_at": event.time}
         case ev.Failed():
             return {"state": "failed", "ended_at": event.time} | _words(event)
-        case ev.Ended() if state.state in ("running", "created"):
+        case ev.Ended() if event.title or state.state in ("running", "created"):
             return {"state": "crashed", "ended_at": event.time} | _words(event)
     return {}
 

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="finetune-studio keeper")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds")
-    parser.add_argument("--patience", type=float, default=1.0, help="factor on every shutdown")
+    parser.add_argument("--patience", type=float, default=1.0, help="factor on its deadlines")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     home = Home(options.home.absolute()).make()

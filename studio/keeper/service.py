@@ -30,13 +30,15 @@ LOOK_AGAIN_SECONDS, LOOK_AGAIN_FOR_SECONDS = 2.0, 60.0
 
 
 class Service:
-    """`idle` is the time in seconds without a client or a job after which the keeper leaves."""
+    """`idle` is the time in seconds without a client or a job after which the keeper leaves;
+    `scale` multiplies what slow engines and clients are given."""
 
     def __init__(self, home: Home, *, idle: float, scale: float) -> None:
         self.home = home
         self.engines = Engines(home, scale)
         self.leaving = threading.Event()
         self._idle = idle
+        self._scale = scale
         self._visitors: list[Visitor] = []
         self._sampler = Sampler(home, self._push_machine)
         self._rows: list[JobRow] = []
@@ -74,7 +76,7 @@ class Service:
         return bool(self._visitors or self._rows)
 
     def _welcome(self, connection: Connection, key: bytes) -> None:
-        visitor = Visitor(connection, self._answer, self.engines.known)
+        visitor = Visitor(connection, self._answer, self.engines.known, self._scale)
         self._visitors.append(visitor)
         visitor.begin(key)
 

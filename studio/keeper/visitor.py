@@ -69,8 +69,10 @@ class Visitor:
         connection: Connection,
         answer: Callable[[Visitor, AnyAsk], AnyAnswer],
         living: Callable[[Path], bool],
+        scale: float = 1.0,
     ) -> None:
         self.name = "?"
+        self._stuck = STUCK_SECONDS * scale
         self.wants_machine = False
         self.gone = threading.Event()
         self._connection = connection
@@ -105,7 +107,7 @@ class Visitor:
     def check(self, now: float) -> None:
         """Drop a client that has stopped reading; it may come back and watch from its offset."""
         since = self._sending_since
-        if since and now - since > STUCK_SECONDS and not self.gone.is_set():
+        if since and now - since > self._stuck and not self.gone.is_set():
             _log.warning("client %s does not read what it asked for and is dropped", self.name)
             self.drop()
 
@@ -128,7 +130,7 @@ class Visitor:
             threading.Thread(target=self._write, name="visitor-out", daemon=True).start()
             while not self.gone.is_set():
                 ask = wire.ask_decoder.decode(self._connection.recv_bytes(wire.MAX_ASK_BYTES))
-                self._answers.put(self._answer(self, ask), timeout=STUCK_SECONDS)
+                self._answers.put(self._answer(self, ask), timeout=self._stuck)
                 self._wake.set()
         except msgspec.MsgspecError as error:
             _log.warning("client %s talks rubbish and is dropped: %s", self.name, error)

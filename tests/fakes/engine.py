@@ -124,6 +124,11 @@ def do(engine: Engine, word: str) -> None:
             with JobFolder(engine.folder).events.open("ab") as file:
                 for _ in range(int(argument)):
                     file.write(line)
+        case "gate":
+            while not (engine.folder / argument).exists():
+                time.sleep(0.01)
+            log = JobFolder(engine.folder).commands
+            engine.offset = log.stat().st_size if log.exists() else 0
         case "deaf":
             engine.polite = False
         case "ignore_terminate":
