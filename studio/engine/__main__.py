@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
+import time
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +21,7 @@ from studio.library.folders import Home, JobFolder
 from studio.library.locks import Lock
 
 DONE, USERS_TO_MEND, OUR_FAULT = 0, 1, 3
+PATIENCE_SECONDS = 2.0
 
 _MODULES: dict[type, str] = {
     commands.Train: "train",
@@ -29,12 +33,21 @@ _MODULES: dict[type, str] = {
 }
 
 
-def main(home: Path, folder: Path) -> int:
-    """Do the job of this folder. Returns the exit code: 0 ended as wished, 1 failed for a
-    reason that a person can mend, 3 our fault."""
+def main(argv: Sequence[str]) -> int:
+    """Do the job that `--home DIR --folder DIR` name. Returns the exit code: 0 ended as wished,
+    1 failed for a reason that a person can mend, 3 our fault."""
+    parser = argparse.ArgumentParser(prog="finetune-studio engine")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    options = parser.parse_args(argv)
+    return work(options.home, options.folder)
+
+
+def work(home: Path, folder: Path) -> int:
+    """Do the job of this folder; the exit code."""
     places = JobFolder(folder)
     lock = Lock(places.lock)
-    if not lock.acquire():
+    if not _taken(lock):
         sys.stderr.write(f"Another engine already works in {folder}.\n")
         return USERS_TO_MEND
     try:
@@ -43,6 +56,16 @@ def main(home: Path, folder: Path) -> int:
         return _work(Home(home), places, channel, pipe)
     finally:
         lock.release()
+
+
+def _taken(lock: Lock) -> bool:
+    """Whoever lists runs holds the lock for an instant, so one refusal says nothing."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not lock.acquire():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def _work(home: Home, places: JobFolder, channel: Channel, pipe: BinaryIO) -> int:
