@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QFileDialog, QLineEdit, QSizePolicy, QWidget
 
+from studio.ui import format as say
 from studio.ui.icons import icon, pixmap
 from studio.ui.theme import theme
 from studio.ui.widgets.buttons import Button
@@ -97,10 +98,7 @@ class NumberEdit(QLineEdit):
     def _format(self, value: float) -> str:
         if self._whole:
             return str(int(value))
-        if value and (abs(value) < 1e-3 or abs(value) >= 1e6):
-            mantissa, exponent = f"{value:.2e}".split("e")
-            return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-        return f"{value:.6g}"
+        return say.rate(value)
 
     def _edited(self) -> None:
         number = self.number()

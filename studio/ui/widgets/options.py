@@ -15,7 +15,14 @@ from studio.ui.widgets.text import ElidedLabel, Pill, label
 class OptionCard(QPushButton):
     """A title, a sentence and pills; checkable. Group several in a QButtonGroup."""
 
-    def __init__(self, title: str, text: str = "", icon_name: str = "", height: int = 84) -> None:
+    def __init__(
+        self,
+        title: str,
+        text: str = "",
+        icon_name: str = "",
+        height: int = 84,
+        pills_below: bool = False,
+    ) -> None:
         super().__init__()
         self.setProperty("k", "option")
         self.setCheckable(True)
@@ -30,8 +37,10 @@ class OptionCard(QPushButton):
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._pills = QHBoxLayout()
         self._pills.setSpacing(6)
-        head = row(self._title, None, self._pills, spacing=8)
-        head.setStretch(0, 1000)
+        head = row(self._title, spacing=8)
+        head.setStretch(0, 1)
+        if not pills_below:
+            head.addLayout(self._pills)
         if icon_name:
             head.insertWidget(0, IconLabel(icon_name, "accent_text", 16))
         self._box = box = QVBoxLayout(self)
@@ -39,6 +48,8 @@ class OptionCard(QPushButton):
         box.setSpacing(5)
         box.addLayout(head)
         box.addWidget(self._text, 1)
+        if pills_below:
+            box.addLayout(row(self._pills, None))
         self._name()
         self._pass_clicks()
 

@@ -1,15 +1,234 @@
-"""The wizard's frame."""
+"""The wizard's frame: step header, the steps in any order, the fit panel, Back and Continue."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+
+from studio.core.errors import StudioError
+from studio.core.facts import Machine
+from studio.core.recipe import Recipe
+from studio.library.folders import Home
+from studio.ui.background import Task
+from studio.ui.pages.new_run import keeping
+from studio.ui.pages.new_run.dataset_step import DatasetStep
+from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.fit_panel import FitPanel
+from studio.ui.pages.new_run.hyper_step import HyperStep
+from studio.ui.pages.new_run.looking import ModelLooker, RowsLooker
+from studio.ui.pages.new_run.method_step import MethodStep
+from studio.ui.pages.new_run.model_step import ModelStep
+from studio.ui.pages.new_run.review_step import ReviewStep
+from studio.ui.pages.new_run.step import Step
 from studio.ui.session import Session
-from studio.ui.widgets import Heading, Page
+from studio.ui.widgets import Button, InlineMessage, StepHeader, column, label, row
+
+STEPS: tuple[type[Step], ...] = (ModelStep, DatasetStep, MethodStep, HyperStep, ReviewStep)
 
 
-class NewRunPage(Page):
+def prepare(preparer: Any, home: Home, recipe: Recipe, progress: Any, cancelled: Any) -> Path:
+    """Create the run and tokenize its rows; the run's folder."""
+    from studio.client.actions.runs import prepare_run
+
+    return prepare_run(home, recipe, preparer=preparer, progress=progress, cancelled=cancelled)
+
+
+class NewRunPage(QWidget):
     """Edits one recipe, step by step in any order, and starts it."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
-        self.body.addWidget(Heading("New run", "Choose a model, a dataset and a method."))
-        self.body.addStretch(1)
+        self.session = session
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.draft = RecipeDraft(self)
+        self._models = ModelLooker(session, self.draft)
+        self._rows = RowsLooker(session, self.draft)
+        self._starting: Task | None = None
+        self._visited = {0}
+        self._built: dict[int, Step] = {}
+        self._touched = False
+        self._lay_out()
+        self._connect()
+        self.go(0)
+
+    def step(self, index: int) -> Step:
+        """The step, built on its first visit."""
+        if index not in self._built:
+            kind = STEPS[index]
+            made = (
+                DatasetStep(self.session, self.draft, self._rows)
+                if kind is DatasetStep
+                else kind(self.session, self.draft)  # type: ignore[call-arg]
+            )
+            if isinstance(made, ReviewStep):
+                made.asked.connect(self.go_to)
+            self._built[index] = made
+            self.stack.addWidget(made)
+        return self._built[index]
+
+    def go(self, index: int) -> None:
+        """Show a step."""
+        index = max(0, min(index, len(STEPS) - 1))
+        self._visited.add(index)
+        shown = self.step(index)
+        self.stack.setCurrentWidget(shown)
+        if self.draft.step != index:
+            self.draft.step = index
+            self.draft.save_soon()
+        shown.entered()
+        self.refresh()
+
+    def go_to(self, title: str) -> None:
+        """Show the step of this title."""
+        self.go([kind.title for kind in STEPS].index(title))
+
+    def refresh(self) -> None:
+        """Show where every step stands."""
+        now = self.draft.step
+        self.header.set_states([self._state(index) for index in range(len(STEPS))])
+        self.back.setEnabled(now > 0 and self._starting is None)
+        last = now == len(STEPS) - 1
+        self.forward.setVisible(not last)
+        self.start.setVisible(last)
+        self.start.setEnabled(not self.draft.blocking and self._starting is None)
+
+    # building
+
+    def _lay_out(self) -> None:
+        self.header = StepHeader([kind.title for kind in STEPS])
+        self.header.asked.connect(self.go)
+        self.stack = QStackedWidget()
+        self.message = InlineMessage(closable=True)
+        left = column(self.header, 4, self.message, spacing=12)
+        left.setContentsMargins(32, 26, 20, 0)
+        left.addWidget(self.stack, 1)
+        self.panel = FitPanel(self.draft)
+        middle = QHBoxLayout()
+        middle.setContentsMargins(0, 0, 0, 0)
+        middle.setSpacing(0)
+        middle.addLayout(left, 1)
+        middle.addWidget(self.panel)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(0)
+        whole.addLayout(middle, 1)
+        whole.addWidget(self._footer())
+
+    def _footer(self) -> QFrame:
+        footer = QFrame()
+        footer.setObjectName("footer")
+        self.back = Button("Back")
+        self.back.clicked.connect(lambda: self.go(self.draft.step - 1))
+        self.note = label("", "mute")
+        self.forward = Button("Continue", "primary")
+        self.forward.clicked.connect(lambda: self.go(self.draft.step + 1))
+        self.cancel = Button("Cancel")
+        self.cancel.clicked.connect(self._cancel)
+        self.cancel.hide()
+        self.start = Button("Start training", "primary", "play")
+        self.start.clicked.connect(self.start_run)
+        self.start.hide()
+        items = (self.back, None, self.note, self.cancel, self.forward, self.start)
+        line = row(*items, spacing=12)
+        line.setContentsMargins(32, 14, 28, 14)
+        footer.setLayout(line)
+        return footer
+
+    def _connect(self) -> None:
+        self.draft.changed.connect(self.refresh)
+        self.draft.edited.connect(self._was_touched)
+        self.draft.save_wanted.connect(self._save)
+        self.session.machine_changed.connect(self._machine)
+        self.session.settings_changed.connect(self._settings)
+        if self.session.machine is not None:
+            self._machine(self.session.machine)
+        self.session.background(keeping.load, self.session.home, done=self._restore)
+
+    # the draft
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        if self._touched or not kept:
+            return
+        self.draft.restore(kept)
+        self._visited = set(range(self.draft.step + 1))
+        self.note.setText("Draft from last time")
+        self.go(self.draft.step)
+
+    def _was_touched(self) -> None:
+        self._touched = True
+        self.note.setText("Saving the draft")
+
+    def _save(self) -> None:
+        task = self.session.write(keeping.save, self.session.home, self.draft.kept())
+        task.over.connect(lambda: self.note.setText("Saved as a draft"))
+
+    def _machine(self, machine: Machine) -> None:
+        self.draft.know_machine(machine, self.session.settings.reserve_bytes)
+
+    def _settings(self) -> None:
+        if self.session.machine is not None:
+            self._machine(self.session.machine)
+
+    def _state(self, index: int) -> str:
+        if index == self.draft.step:
+            return "now"
+        kind = STEPS[index]
+        if index not in self._visited:
+            return "todo"
+        if any(kind.owns(problem) for problem in self.draft.blocking):
+            return "problem"
+        return "done" if index in self._built and self._built[index].complete() else "todo"
+
+    # starting
+
+    def start_run(self) -> None:
+        """Prepare the run and hand it to the keeper; problems go to their fields."""
+        if self._starting is not None or self.draft.blocking:
+            return
+        self.message.hide()
+        self.cancel.show()
+        self._starting = self.session.prepare(
+            prepare,
+            self.session.home,
+            self.draft.recipe,
+            done=self._prepared,
+            failed=self._failed,
+            progress=self._progress,
+        )
+        self._progress("Preparing the run", None)
+        self.refresh()
+
+    def _progress(self, text: str, share: float | None) -> None:
+        self.note.setText(text if share is None else f"{text}, {share:.0%}")
+
+    def _prepared(self, folder: Path) -> None:
+        self._progress("Starting", None)
+        self.session.worker.start_job(folder, None, lambda: self._started(folder), self._failed)
+
+    def _started(self, folder: Path) -> None:
+        self._end()
+        self.note.setText("")
+        self.draft.clear()
+        self._visited = {0}
+        self.go(0)
+        self.session.run_started.emit(str(folder))
+
+    def _failed(self, error: StudioError) -> None:
+        self._end()
+        self.note.setText("")
+        self.message.show_error(error)
+
+    def _cancel(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            self._end()
+            self.note.setText("Cancelled")
+
+    def _end(self) -> None:
+        self._starting = None
+        self.cancel.hide()
+        self.refresh()

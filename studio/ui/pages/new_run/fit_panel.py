@@ -1,0 +1,165 @@
+"""The panel beside every step: what the run would take, part by part, against this machine."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from studio.core import memory
+from studio.core.facts import Machine
+from studio.core.memory import Estimate
+from studio.core.shapes import shapes_of
+from studio.ui import format as say
+from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.theme import theme
+from studio.ui.widgets import Card, Pill, ScrollArea, Separator, StackedBar, clear, label, row
+
+WIDTH = 296
+PARTS = {
+    "weights": ("Weights", "c1"),
+    "adapter": ("Adapter", "c2"),
+    "gradients": ("Gradients", "c3"),
+    "optimizer": ("Optimizer", "c4"),
+    "activations": ("Activations", "c5"),
+    "logits": ("Logits", "c6"),
+    "overhead": ("Overhead", "c7"),
+}
+VERDICTS = {
+    "fits": ("Fits", "ok"),
+    "tight": ("Tight", "warn"),
+    "too big": ("Won't fit", "err"),
+    "unknown": ("", "plain"),
+}
+
+
+class FitPanel(QWidget):
+    """Redraws on every change of the draft."""
+
+    def __init__(self, draft: RecipeDraft) -> None:
+        super().__init__()
+        self._draft = draft
+        self.setFixedWidth(WIDTH)
+        area = ScrollArea((0, 28, 28, 20))
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
+        card = Card(margin=18, spacing=12)
+        area.body.addWidget(card)
+        area.body.addStretch(1)
+        self.pill = Pill()
+        self.number = label("", "num")
+        self.room = label("", "sub")
+        self.bar = StackedBar("Memory the run would take, part by part")
+        self.note = label("", "mute", wrap=True)
+        self._parts = QVBoxLayout()
+        self._parts.setSpacing(9)
+        self._facts = QVBoxLayout()
+        self._facts.setSpacing(9)
+        self._advice = QVBoxLayout()
+        self._advice.setSpacing(8)
+        card.add(row(label("Will it fit?", "h2"), None, self.pill))
+        card.add(row(self.number, self.room, None, spacing=6), self.bar, self._parts, self.note)
+        card.add(Separator(), self._facts, self._advice)
+        draft.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the draft's estimate as it is now."""
+        estimate = self._draft.estimate
+        self.pill.show_as(*VERDICTS[estimate.verdict])
+        self._show_size(estimate)
+        self._show_parts(estimate)
+        self._show_facts(estimate)
+        self._show_advice(estimate)
+
+    def _show_size(self, estimate: Estimate) -> None:
+        known = estimate.expected_bytes > 0
+        self.number.setText(say.size(estimate.expected_bytes) if known else "\N{EN DASH}")
+        total = total_bytes(self._draft.machine)
+        self.room.setText(f"of {say.size(total)}" if known and total else "")
+        self.note.setText(self._note(estimate))
+
+    def _note(self, estimate: Estimate) -> str:
+        if not estimate.expected_bytes:
+            return "Choose a model, and its memory is reckoned here, part by part."
+        free = f", and {say.size(estimate.available_bytes)} are free" if estimate.devices else ""
+        return f"An estimate: at most {say.size(estimate.upper_bytes)}{free}. Nothing is measured."
+
+    def _show_parts(self, estimate: Estimate) -> None:
+        clear(self._parts)
+        parts = grouped(estimate)
+        whole = max(total_bytes(self._draft.machine), estimate.expected_bytes, 1)
+        shares = [(size / whole, PARTS[name][1]) for name, size in parts.items()]
+        mark = estimate.available_bytes / whole if estimate.devices else None
+        self.bar.set_parts(shares, mark)
+        for name, size in parts.items():
+            title, token = PARTS[name]
+            line = row(_Dot(token), label(title, "sub"), None, label(say.size(size), "sub"))
+            self._parts.addLayout(line)
+
+    def _show_facts(self, estimate: Estimate) -> None:
+        clear(self._facts)
+        for title, value in self._sayings(estimate):
+            line = row(label(title, "sub"), None, label(value, "b"))
+            self._facts.addLayout(line)
+
+    def _sayings(self, estimate: Estimate) -> list[tuple[str, str]]:
+        draft = self._draft
+        found = []
+        if shapes := shapes_of(draft.model.config) if draft.model else None:
+            learnt = memory.trainable(draft.recipe, shapes)
+            found.append(
+                ("Learns", f"{say.parameters(learnt)} of {say.parameters(shapes.parameters)}")
+            )
+        if steps := draft.steps():
+            found.append(("Steps", say.count(steps)))
+        if draft.report and draft.report.tokens:
+            found.append(("Tokens a pass", say.count(draft.report.tokens)))
+        found.append(("Device", _device(draft.machine, estimate)))
+        return found
+
+    def _show_advice(self, estimate: Estimate) -> None:
+        clear(self._advice)
+        for text in estimate.advice[:3] if estimate.expected_bytes else ():
+            self._advice.addWidget(label(text, "mute", wrap=True))
+
+
+def grouped(estimate: Estimate) -> dict[str, int]:
+    """The parts as the panel names them, without empty ones; slack and context are overhead."""
+    found = dict.fromkeys(PARTS, 0)
+    for name, size in estimate.parts.items():
+        found[name if name in PARTS else "overhead"] += size
+    return {name: size for name, size in found.items() if size}
+
+
+def total_bytes(machine: Machine | None) -> int:
+    """Memory of the device a run would use: the first card's, or the system's."""
+    if machine is None:
+        return 0
+    return machine.gpus[0].total_bytes if machine.gpus else machine.ram_total_bytes
+
+
+def _device(machine: Machine | None, estimate: Estimate) -> str:
+    if machine is None:
+        return "Looking"
+    if not machine.gpus:
+        return "Processor"
+    return machine.gpus[0].name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+class _Dot(QWidget):
+    """The colour of one part in the legend."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self._token = token
+        self.setFixedSize(8, 18)
+        theme().changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme().color(self._token))
+        painter.drawEllipse(0, 5, 8, 8)

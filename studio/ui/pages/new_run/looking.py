@@ -1,0 +1,182 @@
+"""Finds out about the draft's model and rows in the background, whenever they change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from studio.core.errors import StudioError
+from studio.core.facts import DatasetReport, Example, ModelFacts
+from studio.core.problem import Problem
+from studio.core.recipe import DataPart, DatasetPart, ModelPart
+from studio.library import models
+from studio.library.folders import Home
+from studio.ui.background import Task
+from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.session import Session
+
+WAIT = 250
+"""Milliseconds after the last change until the rows are read anew."""
+AT_ONCE = 10
+"""Rows of the token lens fetched together."""
+
+
+def facts_of(home: Home, part: ModelPart) -> ModelFacts:
+    """The facts of the model a recipe names; StudioError where it isn't on this machine."""
+    return models.inspect(models.resolve(home, part))
+
+
+class ModelLooker(QObject):
+    """Keeps `draft.model` true to the chosen model."""
+
+    def __init__(self, session: Session, draft: RecipeDraft) -> None:
+        super().__init__(draft)
+        self._session, self._draft = session, draft
+        self._task: Task | None = None
+        draft.model_changed.connect(self.look)
+
+    def look(self) -> None:
+        """Inspect the chosen model."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        part = self._draft.recipe.model
+        if not part.path:
+            self._draft.know_model(None)
+            return
+        self._task = self._session.background(
+            facts_of, self._session.home, part, done=self._found, failed=self._missing
+        )
+
+    def _found(self, facts: ModelFacts) -> None:
+        self._task = None
+        self._draft.know_model(facts)
+
+    def _missing(self, error: StudioError) -> None:
+        self._task = None
+        if self._draft.is_starter:
+            text = "The starter model is fetched before the run starts (about 100 MB)."
+            problem = Problem(field="model", text=text, severity="info")
+        else:
+            problem = Problem(field="model", text=error.text, fix=error.fix)
+        self._draft.know_model(None, problem)
+
+
+class RowsLooker(QObject):
+    """Keeps `draft.report` true to the chosen dataset, and fetches rows for the token lens."""
+
+    began = Signal()
+    progressed = Signal(str, object)
+    ended = Signal()
+    examples = Signal(int, list)
+    """The place of the first (from 0), and core.facts.Example each."""
+    no_examples = Signal(object)
+    """StudioError: why the lens stays empty."""
+
+    def __init__(self, session: Session, draft: RecipeDraft) -> None:
+        super().__init__(draft)
+        self._session, self._draft = session, draft
+        self._task: Task | None = None
+        self._asked: tuple[object, ...] = ()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(WAIT)
+        self._timer.timeout.connect(self.look)
+        draft.rows_changed.connect(self._timer.start)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the rows are being read, or are about to be."""
+        return self._task is not None or self._timer.isActive()
+
+    def look(self) -> None:
+        """Read the rows anew, unless nothing they depend on has changed."""
+        question = self._question()
+        if question == self._asked and (self._draft.report or self._task):
+            return
+        self.cancel()
+        self._asked = question
+        if not self._draft.recipe.dataset:
+            self._draft.know_dataset(None)
+            self.ended.emit()
+            return
+        self.began.emit()
+        self._task = self._session.prepare(
+            inspect_rows,
+            *question,
+            done=self._found,
+            failed=self._failed,
+            progress=self.progressed.emit,
+        )
+
+    def cancel(self) -> None:
+        """Give up what is being read."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self.ended.emit()
+        self._asked = ()
+
+    def want_examples(self, start: int) -> None:
+        """Fetch rows from the `start`-th on (from 0) for the token lens."""
+        parts, folder, data = self._question()
+        if folder is None or not parts:
+            return
+        self._session.prepare(
+            some_examples,
+            parts,
+            folder,
+            data,
+            start,
+            done=lambda found: self.examples.emit(start, found),
+            failed=self.no_examples.emit,
+        )
+
+    def _question(self) -> tuple[tuple[DatasetPart, ...], Path | None, DataPart]:
+        facts, recipe = self._draft.model, self._draft.recipe
+        usable = facts is not None and not models.errors(facts)
+        folder = Path(facts.path) if facts is not None and usable else None
+        return recipe.dataset, folder, recipe.data
+
+    def _found(self, report: DatasetReport) -> None:
+        self._task = None
+        self._draft.know_dataset(report)
+        self.ended.emit()
+
+    def _failed(self, error: StudioError) -> None:
+        self._task = None
+        problem = Problem(field="dataset", text=error.text, fix=error.fix)
+        self._draft.know_dataset(None, problem)
+        self.ended.emit()
+
+
+def inspect_rows(
+    preparer: Any,
+    parts: tuple[DatasetPart, ...],
+    model: Path | None,
+    data: DataPart,
+    progress: Any,
+    cancelled: Any,
+) -> DatasetReport:
+    """Ask the preparer for the report of these rows."""
+    found: DatasetReport = preparer.inspect(
+        parts, model, data, on_progress=progress, cancelled=cancelled
+    )
+    return found
+
+
+def some_examples(
+    preparer: Any,
+    parts: tuple[DatasetPart, ...],
+    model: Path,
+    data: DataPart,
+    start: int,
+    cancelled: Any,
+) -> list[Example]:
+    """Ask the preparer for a few rows, token by token."""
+    found: list[Example] = preparer.examples(
+        parts, model, data, start=start, count=AT_ONCE, cancelled=cancelled
+    )
+    return found

@@ -1,0 +1,102 @@
+"""Step 3: full fine-tuning, LoRA or QLoRA, and the adapter's shape."""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QButtonGroup
+
+from studio.core.advice import NAMES
+from studio.core.recipe import LoraPart, Method
+from studio.ui.icons import IconLabel
+from studio.ui.pages.new_run.binding import Form
+from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.fit_panel import VERDICTS
+from studio.ui.pages.new_run.step import Step
+from studio.ui.pages.new_run.targets import TargetModules
+from studio.ui.session import Session
+from studio.ui.widgets import Card, OptionCard, ProblemLine, clear, column, grid, label, row
+
+TEXTS: dict[Method, str] = {
+    "lora": "The model stays as it is in 16 bits, and a small adapter learns beside it.",
+    "qlora": "The model is held in 4 bits (NF4), which takes the least memory; a small adapter "
+    "learns beside it.",
+    "full": "Every weight learns. Takes the most memory and disk, and gives a whole new model.",
+}
+
+
+class MethodStep(Step):
+    """Chooses the method; says which one suits this model on this machine, and why."""
+
+    title = "Method"
+    prefixes = ("method", "lora")
+
+    def __init__(self, session: Session, draft: RecipeDraft) -> None:
+        super().__init__(
+            session, draft, "Choose how to train", "The defaults work well for most models."
+        )
+        self.cards: dict[Method, OptionCard] = {}
+        group = QButtonGroup(self)
+        for method, text in TEXTS.items():
+            card = OptionCard(NAMES[method], text, height=108)
+            card.clicked.connect(lambda _=False, wanted=method: draft.set("method", wanted))
+            group.addButton(card)
+            self.cards[method] = card
+        self.body.addLayout(grid(3, *self.cards.values()))
+        self._reason = label("", "sub", wrap=True)
+        self._lamp = IconLabel("info", "accent_text", 16)
+        reason = row(column(1, self._lamp, None), spacing=8)
+        reason.addWidget(self._reason, 1)
+        self.body.addLayout(reason)
+        self._problems = column(spacing=6)
+        self.body.addLayout(self._problems)
+        self.form = Form(draft)
+        self._lora = self._adapter_card()
+        self.body.addWidget(self._lora)
+        self.body.addStretch(1)
+        draft.changed.connect(self.refresh)
+        self.refresh()
+
+    def _adapter_card(self) -> Card:
+        usual = LoraPart()
+        card = Card(spacing=16)
+        card.add(label("The adapter", "h2"))
+        form = self.form
+        card.add(
+            grid(
+                3,
+                form.number(
+                    "lora.rank", "Rank", "Size of the adapter", whole=True, minimum=1, step=8
+                ),
+                form.number("lora.alpha", "Alpha", "Usually twice the rank", minimum=1e-9, step=8),
+                form.number(
+                    "lora.dropout",
+                    "Dropout",
+                    f"{usual.dropout:g} unless it overfits",
+                    maximum=0.99,
+                    step=0.05,
+                ),
+                spacing=16,
+            )
+        )
+        self.targets = TargetModules(self.draft)
+        card.add(self.targets)
+        return card
+
+    def refresh(self) -> None:
+        """Show the draft as it is now."""
+        advised = self.draft.recommendation
+        for method, card in self.cards.items():
+            card.setChecked(method == self.draft.method)
+            pills = []
+            if advised and advised.method == method:
+                pills.append(("Recommended", "accent"))
+            if advised:
+                text, tone = VERDICTS[advised.verdicts[method]]
+                pills += [(text, tone)] if text else []
+            card.set_pills(pills)
+        known = advised.reason if advised else "Choose a model first, and the studio says which."
+        self._reason.setText(known)
+        self._lora.setVisible(self.draft.method != "full")
+        clear(self._problems)
+        for problem in self.draft.problems_of("method"):
+            self._problems.addWidget(ProblemLine(problem))
+        self.form.refresh()
