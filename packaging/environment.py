@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -164,7 +165,8 @@ class Environment:
         facts = [str(sys.version_info[:2]), platform.machine(), str(self.root)]
         facts += [str(torch_build.driver_installed())]
         facts += [(self.locks / f"{name}.txt").read_text("utf-8") for name in ("torch", group)]
-        facts += [(self.root / "pyproject.toml").read_text("utf-8")]
+        project = tomllib.loads((self.root / "pyproject.toml").read_text("utf-8"))
+        facts += [json.dumps([project["project"], project["build-system"]])]
         return hashlib.sha256("\0".join(facts).encode()).hexdigest()
 
     def _check_room(self) -> None:

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 def run(arguments: list[str]) -> int:
     """Set up, fetch the starter model, become `finetune-studio ARGUMENTS`."""
     environment = Environment()
-    if code := _set_up(lambda: _for_running(environment, arguments)):
+    if code := set_up(lambda: _for_running(environment, arguments)):
         return code
     if not _without_home(arguments) and not _display():
         note("There is no display, so this runs `finetune-studio quickstart` instead of a window.")
@@ -31,14 +31,14 @@ def run(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Set up with the test tools, become pytest in the clone."""
     environment = Environment()
-    if code := _set_up(lambda: environment.prepare(WITH_TESTS)):
+    if code := set_up(lambda: environment.prepare(WITH_TESTS)):
         return code
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.chdir(ROOT)
     return _become([str(environment.python), "-m", "pytest", *arguments])
 
 
-def _set_up(prepare: Callable[[], object]) -> int:
+def set_up(prepare: Callable[[], object]) -> int:
     """0, or the exit code of a set-up that could not be finished, after saying why."""
     try:
         prepare()

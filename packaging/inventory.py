@@ -36,8 +36,9 @@ def snapshot(site: Path) -> dict[str, int]:
     """Paths and sizes of a few files of each package: enough to notice damage in a blink."""
     seen: dict[str, int] = {}
     for folder in sorted(site.glob("*.dist-info")):
+        seen[f"{folder.name}/RECORD"] = _size(folder / "RECORD")
         for path, size in _record(folder):
-            first_level = path.count("/") <= 1 and path.endswith((".py", "/METADATA"))
+            first_level = path.count("/") <= 1 and path.endswith((".py", ".pth", "/METADATA"))
             if first_level or path.endswith(LIBRARIES):
                 seen[path] = size
     return seen
