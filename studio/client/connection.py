@@ -59,6 +59,15 @@ def is_running(home: Home) -> bool:
     return locks.held(rendezvous.lock_file(home))
 
 
+def reap(seconds: float = 0.0) -> None:
+    """Take note of keepers started here that have ended since, or end within these seconds."""
+    until = time.monotonic() + seconds
+    for one in list(_started):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            one.wait(max(0.0, until - time.monotonic()))
+            _started.remove(one)
+
+
 def _try(home: Home, until: float) -> Connection | None:
     door = rendezvous.read_door(home)
     if door is None:
@@ -76,7 +85,7 @@ def _try(home: Home, until: float) -> Connection | None:
 
 def _start(home: Home) -> subprocess.Popen[bytes]:
     """Start the keeper so that it outlives this process."""
-    _started[:] = [one for one in _started if one.poll() is None]
+    reap()
     home.make()
     log = rendezvous.log_file(home)
     if log.exists() and log.stat().st_size > _LOG_BYTES:

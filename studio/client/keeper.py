@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from studio.client.connection import connect, is_running
+from studio.client.connection import connect, is_running, reap
 from studio.core import wire
 from studio.core.commands import AnyCommand, AnyJob
 from studio.core.errors import StudioError
@@ -208,6 +208,8 @@ def quit_keeper(home: Home, seconds: float = 10.0) -> None:
             continue
         finally:
             time.sleep(0.02)
+    if not is_running(home):
+        reap(until - time.monotonic())
 
 
 def _lost() -> KeeperLost:

@@ -98,9 +98,10 @@ class _Talk:
     def lines(self) -> None:
         """Answer every line of standard input until it ends."""
         asking = sys.stdin.isatty()
+        if asking:
+            self._console.remark("Ctrl-D ends the conversation.")
         while True:
             if asking:
-                self._console.remark("Ctrl-D ends the conversation.")
                 sys.stderr.write("> ")
                 sys.stderr.flush()
             line = sys.stdin.readline()

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from studio.client.actions.jobs import POLL_SECONDS, Asked, Hear, Outcome, wait
-from studio.client.cancelled import Fault
+from studio.client.cancelled import Cancelled, Fault
 from studio.client.keeper import Keeper
 from studio.core.commands import AnyCommand, Cancel, Chat, Leave, Load, Say
 from studio.core.errors import StudioError
@@ -102,7 +102,7 @@ class Conversation:
     def _events(self, cancelled: Asked | None = None) -> list[AnyEvent]:
         """What came in a moment; raises where the engine is gone or the user gave up."""
         if cancelled and cancelled():
-            raise StudioError("Cancelled", "The conversation was ended before it began.")
+            raise Cancelled("The conversation")
         found: list[AnyEvent] = []
         for push in self._keeper.receive(POLL_SECONDS):
             if isinstance(push, Heard) and Path(push.folder) == self.folder:

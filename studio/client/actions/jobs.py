@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,13 +81,19 @@ def run_job(
     hear: Hear | None = None,
     orders: Orders | None = None,
 ) -> dict[str, Any]:
-    """Start a job in a folder of its own, wait for its end; its result, or an error raised."""
+    """Start a job in a folder of its own, wait for its end; its result, or an error raised.
+
+    The folder stays only where the job failed, for its log.
+    """
     if keeper is None:
         with Keeper.connect(home) as own:
             return run_job(home, job, what, keeper=own, hear=hear, orders=orders)
     folder = jobs.create(home, job)
     keeper.start(folder)
-    return wait(keeper, folder, 0, hear, orders).result(what)
+    outcome = wait(keeper, folder, 0, hear, orders)
+    if outcome.state.state in ("finished", "cancelled"):
+        shutil.rmtree(folder, ignore_errors=True)
+    return outcome.result(what)
 
 
 def _events(keeper: Keeper, folder: Path, offset: int, orders: Orders | None) -> Iterator[AnyEvent]:
