@@ -25,7 +25,12 @@ _BY_SUFFIX = {"ndjson": "jsonl", "md": "txt"} | {name: name for name in READERS}
 def read(path: Path, tell: Tell = silent) -> Iterator[Record]:
     """The rows of a file in their order. StudioError where the file as a whole is unusable."""
     try:
-        yield from READERS[kind(path)](path, tell)
+        empty = True
+        for record in READERS[kind(path)](path, tell):
+            empty = False
+            yield record
+        if empty:
+            raise nothing_in(path)
     except OSError as error:
         raise StudioError(
             "Dataset can't be read",

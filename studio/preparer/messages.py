@@ -73,8 +73,8 @@ def _turn(values: Mapping[str, Any], roles: Mapping[str, str]) -> list[Message]:
         else:
             parts.append(_message(name, _content(values, roles, role)))
     more = values.get(roles["input"]) if "input" in roles else None
-    if isinstance(more, str) and more.strip():
-        asked = next(m for m in parts if m["role"] == "user")
+    asked = next((message for message in parts if message["role"] == "user"), None)
+    if asked and isinstance(more, str) and more.strip():
         asked["content"] += f"\n\n{_clean(more)}"
     return parts
 

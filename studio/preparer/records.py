@@ -31,7 +31,7 @@ class Record(msgspec.Struct, frozen=True):
 def nothing_in(path: Path) -> StudioError:
     """The error of an empty file."""
     return StudioError(
-        "Dataset is empty", f"There is nothing in “{path.name}”.", "Choose another file."
+        "Dataset is empty", f"There is no row in “{path.name}”.", "Choose another file."
     )
 
 

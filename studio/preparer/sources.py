@@ -57,7 +57,7 @@ def encoding_of(path: Path) -> str:
         head = file.read(4096)
     if not head.strip():
         raise StudioError(
-            "Dataset is empty", f"There is nothing in “{path.name}”.", "Choose another file."
+            "Dataset is empty", f"There is no row in “{path.name}”.", "Choose another file."
         )
     for mark, kind in _COMPRESSED.items():
         if head.startswith(mark) and not head[:64].isascii():

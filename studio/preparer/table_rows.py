@@ -19,7 +19,7 @@ csv.field_size_limit(2**31 - 1)
 
 def delimited(path: Path, tell: Tell) -> Iterator[Record]:
     with opened(path, tell, newline="") as lines:
-        header_line = next(lines, "")
+        skipped, header_line = next((n, line) for n, line in enumerate(lines) if line.strip())
         delimiter = "\t" if path.suffix.casefold() == ".tsv" else _delimiter(header_line)
         rows = csv.reader(itertools.chain([header_line], lines), delimiter=delimiter)
         header = [name.strip() for name in next(rows)]
@@ -29,11 +29,11 @@ def delimited(path: Path, tell: Tell) -> Iterator[Record]:
             for fields in rows:
                 first, last = last + 1, rows.line_num
                 if fields and any(fields):
-                    yield _table_record(path, first, header, fields)
+                    yield _table_record(path, first + skipped, header, fields)
         except csv.Error as error:
             raise StudioError(
                 "Table is damaged",
-                f"“{path.name}” can't be read beyond line {rows.line_num}: {error}.",
+                f"“{path.name}” can't be read beyond line {rows.line_num + skipped}: {error}.",
                 "Save the table again as CSV in UTF-8.",
             ) from error
 

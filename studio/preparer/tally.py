@@ -75,7 +75,7 @@ class Tally:
             found.append(self._most_rows())
         found += self._about_length()
         if self.repeated:
-            text = f"{_rows(self.repeated)} say again what another row says."
+            text = f"{_rows(self.repeated, 'says', 'say')} again what another row says."
             found.append(_problem(text, "Delete the copies, unless they are meant.", "warning"))
         return tuple(found + self._about_template(template))
 
@@ -118,13 +118,15 @@ class Tally:
     def _about_length(self) -> list[Problem]:
         found = []
         if self.cut:
-            text = f"{_rows(self.cut)} are cut at {self._data.max_length} tokens."
+            text = f"{_rows(self.cut, 'is', 'are')} cut at {self._data.max_length} tokens."
             fix = f"Raise the maximum length; the longest row has {self.longest} tokens."
             found.append(_problem(text, fix, "warning" if self.cut * 20 > self.rows else "info"))
         if self.out_of_reach and not self.usable:
             found.append(self._masked())
         elif self.out_of_reach:
-            text = f"{_rows(self.out_of_reach)} are left out: cut before their answer begins."
+            text = (
+                f"{_rows(self.out_of_reach, 'is', 'are')} left out: cut before the answer begins."
+            )
             found.append(_problem(text, "Raise the maximum length.", "warning"))
         return found
 
@@ -149,8 +151,8 @@ class Tally:
         return found
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
+def _rows(count: int, one: str = "", more: str = "") -> str:
+    return f"1 row {one}".rstrip() if count == 1 else f"{count} rows {more}".rstrip()
 
 
 def _problem(text: str, fix: str, severity: Severity, row: int | None = None) -> Problem:
