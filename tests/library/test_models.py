@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from studio.core.errors import StudioError
 from studio.core.recipe import ModelPart
-from studio.library import models
+from studio.library import models, settings
 from studio.library.folders import Home
 from studio.library.models.tensors import Unreadable, read
 
@@ -261,6 +261,14 @@ class TestShelf:
         in_cache(cache, "org/cached", model)
         in_cache(cache, "org/bert", model, model_type="not-a-language-model")
         assert [facts.name for facts in models.listing(home)] == ["mine", "org/cached"]
+
+    def test_models_of_one_more_folder(
+        self, home: Home, model: Path, cache: Path, tmp_path: Path
+    ) -> None:
+        shutil.copytree(model, tmp_path / "shelf" / "theirs")
+        (tmp_path / "shelf" / "no model").mkdir()
+        settings.save(home, settings.Settings(models_folder=str(tmp_path / "shelf")))
+        assert [facts.name for facts in models.listing(home)] == ["theirs"]
 
     def test_a_broken_model_is_listed_with_its_problem(self, home: Home, cache: Path) -> None:
         (home.models / "broken").mkdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 from studio.core.errors import StudioError
 from studio.core.facts import ModelFacts
 from studio.core.recipe import ModelPart
+from studio.library import settings
 from studio.library.folders import Home
 from studio.library.models.facts import inspect, known_architectures, note_of
 from studio.library.models.starter import STARTER, starter_path
@@ -17,13 +18,16 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 
 def listing(home: Home) -> list[ModelFacts]:
-    """Models of the studio, then those of the Hugging Face cache; each with its problems.
+    """Models of the studio, of the folder named in the settings, and of the Hugging Face cache.
 
-    Of the cache, which other programs fill, only language models are shown.
+    Each comes with its problems. Of the last two, which other programs fill, only language
+    models are shown.
     """
-    found = [inspect(folder) for folder in _own_folders(home)]
-    cached = [inspect(folder) for folder in cache_folders()]
-    return found + [facts for facts in cached if facts.model_type in known_architectures()]
+    found = [inspect(folder) for folder in _folders_in(home.models)]
+    extra = settings.load(home).models_folder
+    others = _folders_in(Path(extra).expanduser()) if extra else []
+    foreign = [inspect(folder) for folder in [*others, *cache_folders()]]
+    return found + [facts for facts in foreign if facts.model_type in known_architectures()]
 
 
 def resolve(home: Home, part: ModelPart) -> Path:
@@ -71,10 +75,10 @@ def cache_folders() -> list[Path]:
     return [path for path in snapshots if path is not None and (path / "config.json").is_file()]
 
 
-def _own_folders(home: Home) -> list[Path]:
-    if not home.models.is_dir():
+def _folders_in(place: Path) -> list[Path]:
+    if not place.is_dir():
         return []
-    folders = [path for path in home.models.iterdir() if path.is_dir()]
+    folders = [path for path in place.iterdir() if path.is_dir()]
     return sorted(path for path in folders if not path.name.startswith("."))
 
 
