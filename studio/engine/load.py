@@ -71,7 +71,8 @@ def load_model(
     _refuse_gaps(folder, loaded[1])
     if bits == 4:
         never_repack(model)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def stored_dtype(folder: Path) -> torch.dtype:

@@ -1,0 +1,42 @@
+"""The loss on rows that are never learnt from."""
+
+from __future__ import annotations
+
+import torch
+
+from studio.engine.control import Control
+from studio.engine.data import Rows
+from studio.engine.setup import Setup
+
+
+def loss_on(setup: Setup, rows: Rows, control: Control | None = None) -> float:
+    """Mean loss in nats of all trained tokens of these rows; nan without any.
+
+    The model is in evaluation mode meanwhile. Raises CancelledByUserError when that is heard.
+    """
+    batches = setup.task.batches(
+        [rows[index] for index in range(len(rows))], tokens=setup.decided.micro_batch_tokens
+    )
+    total, trained = 0.0, 0
+    setup.model.eval()
+    try:
+        with torch.no_grad():
+            for batch in batches:
+                if control is not None:
+                    control.listen()
+                with setup.autocast():
+                    total += float(setup.task.loss_sum(batch))
+                trained += batch.trained
+    finally:
+        setup.model.train()
+    return total / trained if trained else float("nan")
+
+
+def answers(setup: Setup) -> list[tuple[str, str]]:
+    """What the model answers now to the recipe's fixed prompts."""
+    setup.model.eval()
+    try:
+        with setup.autocast():
+            return [(prompt, setup.task.preview(prompt)) for prompt in setup.recipe.sample_prompts]
+    finally:
+        setup.model.train()

@@ -1,0 +1,239 @@
+"""A run, from top to bottom in the order it happens."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+
+import msgspec
+
+from studio.core import events
+from studio.core.commands import Train
+from studio.core.events import finite
+from studio.engine import evaluate, memory, save, schedule, setup
+from studio.engine.checkpoint import Checkpoints, Progress, size
+from studio.engine.control import CancelledByUserError, Control
+from studio.engine.data import Steps
+from studio.engine.job import Context
+from studio.engine.learner import Learner, StepResult
+from studio.engine.setup import Setup
+from studio.library import jobs
+
+
+def run(context: Context) -> None:
+    """Train the run of this folder, and say how it ended."""
+    _say_taken_up(context)
+    control = Control(context.channel)
+    try:
+        training = Training(context, setup.make(context, control), control)
+        training.begin()
+        training.learn()
+        training.end()
+    except CancelledByUserError:
+        Checkpoints(context.folder.checkpoints).discard()
+        context.channel.emit(events.Cancelled())
+
+
+class Training:
+    """One run while an engine works on it."""
+
+    def __init__(self, context: Context, ready: Setup, control: Control) -> None:
+        self.channel = context.channel
+        self.context = context
+        self.control = control
+        self.training = ready.recipe.training
+        self.rows = ready.train_rows
+        self.eval_rows = ready.eval_rows
+        self.steps = Steps.plan(len(self.rows), self.training)
+        self.learner = Learner(ready, self.steps.total, context.folder.path, control)
+        self.checkpoints = Checkpoints(context.folder.checkpoints)
+        self.progress = Progress()
+        self.saved_at = time.monotonic()
+        self.evaluated_at = -1
+        self.enough = False
+
+    @property
+    def ready(self) -> Setup:
+        """The setup as it is now: the learner makes micro-batches smaller when memory is short."""
+        return self.learner.setup
+
+    def begin(self) -> None:
+        """Go on from the newest whole checkpoint of a run that is resumed; say what was decided."""
+        job = self.context.job
+        if isinstance(job, Train) and job.resume:
+            self._resume()
+        decided = msgspec.to_builtins(self.ready.decided)
+        self.channel.emit(
+            events.Started(
+                pid=os.getpid(),
+                total_steps=self.steps.total,
+                epochs=self.steps.epoch(self.steps.total),
+                decided=decided,
+                resumed_from=self.progress.step,
+            )
+        )
+
+    def learn(self) -> None:
+        """Step after step, until all are done, the user wants it to end or nothing improves."""
+        while self.progress.step < self.steps.total and not self.enough:
+            self._step()
+            step = self.progress.step
+            if schedule.evaluate_now(step, self.steps.total, self.training.eval_every):
+                self._evaluate()
+                self._sample()
+            self.control.listen()
+            if self.control.take_sample():
+                self._sample()
+            if self.control.take_save() or self._time_to_save():
+                self._save()
+            if self.control.leaving:
+                return
+
+    def end(self) -> None:
+        """Leave a checkpoint, and unless the run is paused publish what was learnt."""
+        stopped = self.control.leaving and self.progress.step < self.steps.total
+        try:
+            path = self._save()
+        except OSError:
+            # A run that is done can still be published: an adapter takes less room.
+            if stopped or self.control.pause:
+                raise
+            path = ""
+        if stopped and self.control.pause:
+            self.channel.emit(events.Paused(checkpoint=path, step=self.progress.step))
+            return
+        if self.evaluated_at != self.progress.step:
+            self._evaluate()
+        self._take_best()
+        result = self._publish("stopped" if stopped else "finished")
+        if not stopped:
+            self.checkpoints.discard()
+        self.channel.emit(events.Finished(result=result, stopped=stopped))
+
+    def _resume(self) -> None:
+        path, damaged = self.checkpoints.newest()
+        for name in damaged:
+            self.channel.note(f"The checkpoint {name} is damaged and was passed over.", "warning")
+        if path is None:
+            self.channel.note("There is no checkpoint to resume from; the run begins anew.")
+            return
+        self.progress = self.checkpoints.restore(path, self.ready.model, self.learner.parts)
+        self.channel.note(f"Resumed from step {self.progress.step}.")
+
+    def _step(self) -> None:
+        start = time.perf_counter()
+        chosen = [self.rows[index] for index in self.steps.of(self.progress.step)]
+        result = self.learner.step(chosen)
+        seconds = time.perf_counter() - start
+        self.progress.step += 1
+        self.progress.tokens += result.tokens
+        self.progress.seconds += seconds
+        self.progress.train_loss = finite(result.loss)
+        self.progress.peak_bytes = max(self.progress.peak_bytes, memory.peak())
+        self._say_step(result, seconds)
+        self.learner.refuse_divergence(result, self.progress.step)
+
+    def _say_step(self, result: StepResult, seconds: float) -> None:
+        metrics = {
+            "loss": finite(result.loss),
+            "learning_rate": result.learning_rate,
+            "grad_norm": finite(result.grad_norm),
+            "tokens_per_second": result.tokens / seconds if seconds else None,
+        }
+        self.channel.emit(
+            events.Step(
+                step=self.progress.step,
+                metrics=metrics | memory.held(),
+                tokens=self.progress.tokens,
+                seconds=self.progress.seconds,
+                epoch=self.steps.epoch(self.progress.step),
+            )
+        )
+
+    def _evaluate(self) -> None:
+        if not len(self.eval_rows):
+            return
+        self.channel.stage("Evaluating")
+        loss = evaluate.loss_on(self.ready, self.eval_rows, self.control)
+        progress = self.progress
+        self.evaluated_at = progress.step
+        best = math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss)
+        progress.eval_loss = finite(loss)
+        progress.worse_evaluations = 0 if best else progress.worse_evaluations + 1
+        if best:
+            progress.best_loss, progress.best_step = loss, progress.step
+            if self.training.keep_best:
+                self.checkpoints.save_best(self.ready.model, progress)
+        self.channel.emit(
+            events.Evaluated(step=progress.step, metrics={"loss": finite(loss)}, best=best)
+        )
+        self._look_whether_enough()
+
+    def _look_whether_enough(self) -> None:
+        patience = self.training.early_stopping_patience
+        if patience and self.progress.worse_evaluations >= patience:
+            self.enough = True
+            self.channel.note(
+                f"The loss on held-out rows hasn't fallen for {patience} evaluations: "
+                f"stopped early at step {self.progress.step}."
+            )
+
+    def _sample(self) -> None:
+        for prompt, text in evaluate.answers(self.ready):
+            self.channel.emit(events.Sampled(step=self.progress.step, prompt=prompt, text=text))
+
+    def _time_to_save(self) -> bool:
+        return time.monotonic() - self.saved_at > 60 * self.training.save_every_minutes
+
+    def _save(self) -> str:
+        start = time.monotonic()
+        path = self.checkpoints.save(self.ready.model, self.learner.parts, self.progress)
+        self.saved_at = time.monotonic()
+        self.channel.emit(
+            events.Saved(
+                step=self.progress.step,
+                path=str(path),
+                bytes=size(path),
+                seconds=self.saved_at - start,
+            )
+        )
+        return str(path)
+
+    def _take_best(self) -> None:
+        progress = self.progress
+        if not self.training.keep_best or progress.best_step in (0, progress.step):
+            return
+        if self.checkpoints.restore_best(self.ready.model, progress):
+            progress.eval_loss = progress.best_loss
+            self.channel.note(
+                f"Kept the weights of step {progress.best_step}, the best on held-out rows."
+            )
+
+    def _publish(self, state: str) -> dict[str, object]:
+        progress, name = self.progress, self.context.folder.path.name
+        self.channel.stage("Saving what was learnt")
+        place = save.publish(self.ready, self.context, self.ready.recipe.name or name, progress)
+        return {
+            "run": str(self.context.folder.path),
+            "state": state,
+            "steps": progress.step,
+            "train_loss": progress.train_loss,
+            "eval_loss": progress.eval_loss,
+            **place,
+            "tokens_per_second": progress.tokens / progress.seconds if progress.seconds else None,
+            "peak_bytes": max(progress.peak_bytes, memory.peak()),
+        }
+
+
+def _say_taken_up(context: Context) -> None:
+    """Whoever watches may stop the run from now on; what is decided follows when it is known."""
+    before = jobs.state(context.folder.path)
+    context.channel.emit(
+        events.Started(
+            pid=os.getpid(),
+            total_steps=before.total_steps,
+            epochs=before.epochs,
+            resumed_from=before.step,
+        )
+    )
