@@ -16,9 +16,13 @@ def size(count: float) -> str:
 
 def size_of(used: float, total: float) -> str:
     """How much of how much: 10.9 of 24 GB."""
-    whole = total / _GIB
-    shown = f"{whole:.0f}" if whole >= 10 else f"{whole:.1f}"
-    return f"{used / _GIB:.1f} of {shown} GB"
+    return f"{used / _GIB:.1f} of {whole(total)}"
+
+
+def whole(total: float) -> str:
+    """The size of a whole memory: 24 GB, 7.8 GB."""
+    amount = total / _GIB
+    return f"{amount:.0f} GB" if amount >= 10 else f"{amount:.1f} GB"
 
 
 def count(number: float) -> str:
@@ -30,7 +34,9 @@ def parameters(number: float) -> str:
     """135 M, 7.2 B."""
     if number >= 1e9:
         return f"{number / 1e9:.1f} B"
-    return f"{number / 1e6:.0f} M" if number >= 1e6 else count(number)
+    if number >= 1e7:
+        return f"{number / 1e6:.0f} M"
+    return f"{number / 1e6:.1f} M" if number >= 1e6 else count(number)
 
 
 def share(fraction: float) -> str:

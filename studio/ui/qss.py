@@ -34,8 +34,8 @@ QLabel[pill="plain"] {{ background: {raised}; color: {sub}; font-weight: 500; }}
 QFrame[card="card"] {{ background: {card}; border: 1px solid {line}; border-radius: 12px; }}
 QFrame[card="raised"] {{ background: {raised}; border: 0; border-radius: 10px; }}
 QFrame[card="strip"] {{ background: {selected}; border: 1px solid {line}; border-radius: 10px; }}
-QFrame[card="drop"] {{ background: transparent; border: 1px dashed {mute}; border-radius: 12px; }}
-QFrame[card="drop"][over="true"] {{ background: {accent_bg}; border: 1px dashed {accent}; }}
+QFrame[card="drop"] {{ background: transparent; border: 2px dashed {line2}; border-radius: 12px; }}
+QFrame[card="drop"][over="true"] {{ background: {accent_bg}; border: 2px dashed {accent}; }}
 QFrame[card="drop"]:focus {{ border: 2px solid {accent}; }}
 QFrame[tone="err"] {{ background: {err_bg}; border: 1px solid {err_bg}; border-radius: 10px; }}
 QFrame[tone="warn"] {{ background: {warn_bg}; border: 1px solid {warn_bg}; border-radius: 10px; }}
@@ -109,7 +109,7 @@ QPushButton[k="step"]:focus {{ border: 2px solid {accent}; padding: 3px 6px 3px 
 
 QLineEdit, QComboBox, QAbstractSpinBox {{ background: {bg}; color: {text};
   border: 1px solid {line2}; border-radius: 8px; padding: 6px 9px; min-height: 18px;
-  selection-background-color: {accent}; selection-color: {on}; }}
+  placeholder-text-color: {mute}; selection-background-color: {accent}; selection-color: {on}; }}
 QLineEdit:hover, QComboBox:hover {{ border-color: {mute}; }}
 QLineEdit:focus, QComboBox:focus {{ border: 2px solid {accent}; padding: 5px 8px; }}
 QLineEdit:disabled, QComboBox:disabled {{ color: {mute}; background: transparent;

@@ -172,8 +172,11 @@ def sans(size: int = 13, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
 
 
 def mono(size: int = 12) -> QFont:
-    """The font of logs, code and tokens; `size` in logical pixels."""
-    return _font(MONO, size, QFont.Weight.Normal)
+    """The font of logs, code and tokens, without ligatures; `size` in logical pixels."""
+    font = _font(MONO, size, QFont.Weight.Normal)
+    for feature in ("liga", "calt"):
+        font.setFeature(QFont.Tag(feature), 0)
+    return font
 
 
 def _font(families: list[str], size: int, weight: QFont.Weight) -> QFont:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from studio.core.facts import Gpu, Machine
 from studio.library.folders import Home
 from studio.ui import theme
+from studio.ui.pages.new_run import NewRunPage
 from studio.ui.session import Session
 from tests.ui.show import Show
 
@@ -46,3 +50,35 @@ def show(qtbot: QtBot, themed: theme.Theme) -> Show:
         return widget
 
     return shown
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """A card that everything small fits on."""
+    gpu = Gpu(
+        index=0,
+        name="NVIDIA GeForce RTX 4060",
+        total_bytes=8 << 30,
+        used_bytes=1 << 30,
+        free_bytes=7 << 30,
+        compute_capability=(8, 9),
+    )
+    return Machine(
+        gpus=(gpu,), ram_total_bytes=16 << 30, ram_free_bytes=8 << 30, disk_free_bytes=1 << 40
+    )
+
+
+@pytest.fixture
+def own_model(home: Home, tiny_model: Path) -> Path:
+    """The tiny model in the home's models folder."""
+    return Path(shutil.copytree(tiny_model, home.models / "tiny-llama"))
+
+
+@pytest.fixture
+def new_run(session: Session, machine: Machine, show: Show) -> NewRunPage:
+    """The wizard on a known machine, shown."""
+    session.machine = machine
+    page = NewRunPage(session)
+    page.resize(1056, 800)
+    show(page)
+    return page

@@ -216,7 +216,8 @@ class DatasetStep(Step):
     def _show_report(self, report: DatasetReport | None) -> None:
         known = report is not None and report.usable_rows > 0
         counted = known and report is not None and report.tokens > 0
-        self._rows.show_as(f"{say.count(report.rows)} rows" if report else "", "soft")
+        rows = f"{say.count(report.rows)} rows" if report and report.rows else ""
+        self._rows.show_as(rows, "soft")
         self._reason.setText(report.reason if report else "")
         self._reason.setVisible(bool(report and report.reason))
         self.map.setVisible(bool(report and report.columns))

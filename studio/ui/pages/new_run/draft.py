@@ -209,9 +209,18 @@ class RecipeDraft(QObject):
         self.problems = list(dict.fromkeys(found))
         longest = self.report.max_tokens if self.report else 0
         self.estimate = memory.estimate(self.recipe, self.model, self.machine, longest)
-        self.recommendation = (
-            advice.recommend(self.model, self.machine, self.recipe) if self.model else None
+        self.recommendation = self._advice(longest)
+
+    def _advice(self, longest: int) -> advice.Recommendation | None:
+        """The method for this model, with rows no longer than they really are."""
+        if self.model is None:
+            return None
+        data = self.recipe.data
+        length = min(data.max_length, longest or data.max_length)
+        recipe = msgspec.structs.replace(
+            self.recipe, data=msgspec.structs.replace(data, max_length=length)
         )
+        return advice.recommend(self.model, self.machine, recipe)
 
     # what it says of itself
 

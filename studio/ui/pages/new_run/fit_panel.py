@@ -77,14 +77,15 @@ class FitPanel(QWidget):
         known = estimate.expected_bytes > 0
         self.number.setText(say.size(estimate.expected_bytes) if known else "\N{EN DASH}")
         total = total_bytes(self._draft.machine)
-        self.room.setText(f"of {say.size(total)}" if known and total else "")
+        self.room.setText(f"of {say.whole(total)}" if known and total else "")
         self.note.setText(self._note(estimate))
 
     def _note(self, estimate: Estimate) -> str:
         if not estimate.expected_bytes:
             return "Choose a model, and its memory is reckoned here, part by part."
-        free = f", and {say.size(estimate.available_bytes)} are free" if estimate.devices else ""
-        return f"An estimate: at most {say.size(estimate.upper_bytes)}{free}. Nothing is measured."
+        free = f" {say.size(estimate.available_bytes)} are free." if estimate.devices else ""
+        most = say.size(estimate.upper_bytes)
+        return f"An estimate, not a measurement: at most {most}.{free}"
 
     def _show_parts(self, estimate: Estimate) -> None:
         clear(self._parts)
@@ -109,9 +110,7 @@ class FitPanel(QWidget):
         found = []
         if shapes := shapes_of(draft.model.config) if draft.model else None:
             learnt = memory.trainable(draft.recipe, shapes)
-            found.append(
-                ("Learns", f"{say.parameters(learnt)} of {say.parameters(shapes.parameters)}")
-            )
+            found.append(("Trains", f"{say.parameters(learnt)} weights"))
         if steps := draft.steps():
             found.append(("Steps", say.count(steps)))
         if draft.report and draft.report.tokens:

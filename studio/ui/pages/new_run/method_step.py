@@ -36,7 +36,7 @@ class MethodStep(Step):
         self.cards: dict[Method, OptionCard] = {}
         group = QButtonGroup(self)
         for method, text in TEXTS.items():
-            card = OptionCard(NAMES[method], text, height=108)
+            card = OptionCard(NAMES[method], text, height=124, pills_below=True)
             card.clicked.connect(lambda _=False, wanted=method: draft.set("method", wanted))
             group.addButton(card)
             self.cards[method] = card

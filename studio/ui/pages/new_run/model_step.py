@@ -43,8 +43,6 @@ class ModelStep(Step):
         self._task: Task | None = None
         self._starter_facts: ModelFacts | None = None
         self.starter = self._starter_card()
-        self.get = Button("Get it now", "primary", "download")
-        self.get.clicked.connect(lambda: self._get(STARTER))
         self.missing = InlineMessage()
         self.missing.acted.connect(lambda: self._get(STARTER))
         self.fetching = Fetching(session)
@@ -179,5 +177,5 @@ def _starter_text(facts: ModelFacts | None) -> str:
         return describe(facts)
     return (
         f"{say.parameters(about.parameters)} parameters, {about.licence}, fetched once "
-        f"({say.size(about.gguf_bytes)}). Small enough to train in minutes on any machine."
+        f"({say.size(about.gguf_bytes)}). Small enough to try everything with."
     )

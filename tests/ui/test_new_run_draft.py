@@ -1,0 +1,157 @@
+"""The draft: what is typed, what it comes to, what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from studio.core.advice import PRESETS
+from studio.core.facts import DatasetReport, Machine
+from studio.core.problem import Problem
+from studio.library import models
+from studio.library.folders import Home
+from studio.ui.pages.new_run import keeping
+from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.fit_panel import PARTS, grouped
+from studio.ui.pages.new_run.hyper_step import matching_preset
+
+
+@pytest.fixture
+def draft(qapp: QApplication) -> RecipeDraft:
+    return RecipeDraft()
+
+
+@pytest.fixture
+def known(draft: RecipeDraft, tiny_model: Path, machine: Machine) -> RecipeDraft:
+    """A draft with model, dataset and machine."""
+    draft.set_model(str(tiny_model))
+    draft.set_dataset("sample")
+    draft.know_machine(machine, 0)
+    draft.know_model(models.inspect(tiny_model))
+    draft.know_dataset(
+        DatasetReport(path="x", format="chat", confidence=1.0, rows=100, usable_rows=100,
+                      tokens=5000, trained_tokens=2000, trained_share=0.4, max_tokens=80)
+    )  # fmt: skip
+    return draft
+
+
+def fields(draft: RecipeDraft) -> set[str]:
+    return {problem.field for problem in draft.blocking}
+
+
+def test_a_new_draft_lacks_model_and_dataset(draft: RecipeDraft) -> None:
+    assert fields(draft) == {"model", "dataset"}
+    assert draft.estimate.verdict == "unknown"
+
+
+def test_a_whole_draft_has_nothing_against_it(known: RecipeDraft) -> None:
+    assert known.blocking == []
+    assert known.estimate.verdict == "fits"
+
+
+def test_five_mistakes_are_named_at_once(known: RecipeDraft) -> None:
+    known.set("training.epochs", "lots")
+    known.set("lora.rank", -1)
+    known.set("training.learning_rate", 5)
+    known.set("data.eval_share", "half")
+    known.set("training.scheduler", "cosinus")
+    assert fields(known) >= {
+        "training.epochs",
+        "lora.rank",
+        "training.learning_rate",
+        "data.eval_share",
+        "training.scheduler",
+    }
+    assert all(problem.fix for problem in known.blocking)
+
+
+def test_what_is_typed_stays_though_it_cannot_be_used(known: RecipeDraft) -> None:
+    known.set("training.epochs", "lots")
+    assert known.get("training.epochs") == "lots"
+    assert known.recipe.training.epochs == 3.0
+    known.set("training.epochs", 2)
+    assert known.recipe.training.epochs == 2.0
+    assert known.blocking == []
+
+
+def test_the_fit_follows_every_change(known: RecipeDraft) -> None:
+    before = known.estimate.parts["adapter"]
+    known.set("lora.rank", 64)
+    assert known.estimate.parts["adapter"] == 4 * before
+
+
+def test_the_parts_of_the_panel_add_up(known: RecipeDraft) -> None:
+    parts = grouped(known.estimate)
+    assert set(parts) <= set(PARTS)
+    assert sum(parts.values()) == known.estimate.expected_bytes
+
+
+def test_the_recommended_method_is_taken_until_one_is_chosen(
+    known: RecipeDraft, tiny_model: Path
+) -> None:
+    facts = models.inspect(tiny_model)
+    known.set("method", "full")
+    known.know_model(facts)
+    assert known.method == "full"
+    known.method_chosen = False
+    known.know_model(facts)
+    assert known.recommendation is not None
+    assert known.method == known.recommendation.method
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.key)
+def test_a_preset_is_recognised_once_applied(known: RecipeDraft, preset: object) -> None:
+    chosen = next(p for p in PRESETS if p is preset)
+    known.set("training.early_stopping_patience", 7)
+    known.apply_preset(chosen)
+    assert matching_preset(known) == chosen.key
+    known.set("training.epochs", 17)
+    assert matching_preset(known) == ""
+
+
+def test_steps_follow_rows_batch_and_epochs(known: RecipeDraft) -> None:
+    assert known.steps() == 18  # 90 rows in 6 batches of 16, three times
+    known.set("training.max_steps", 5)
+    assert known.steps() == 5
+
+
+def test_another_model_forgets_what_was_known(known: RecipeDraft) -> None:
+    known.know_model(None, Problem(field="model", text="Gone.", fix="Pick another."))
+    assert "model" in fields(known)
+    known.set_model("/elsewhere")
+    assert known.model is None
+    assert known.model_problem is None
+
+
+def test_only_a_difference_in_free_memory_recomputes(
+    known: RecipeDraft, machine: Machine, qtbot: QtBot
+) -> None:
+    with qtbot.assertNotEmitted(known.changed):
+        known.know_machine(machine, 0)
+    with qtbot.waitSignal(known.changed):
+        known.know_machine(machine, 4 << 30)
+
+
+def test_a_draft_survives_being_saved(known: RecipeDraft, home: Home) -> None:
+    known.set("training.epochs", "lots")
+    known.set_columns({"messages": "messages"})
+    known.step = 3
+    keeping.save(home, known.kept())
+    again = RecipeDraft()
+    again.restore(keeping.load(home))
+    assert again.recipe == known.recipe
+    assert again.get("training.epochs") == "lots"
+    assert again.step == 3
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2", "recipe: 7\nstep: x", "just text", "recipe: {}"])
+def test_a_damaged_draft_begins_anew(home: Home, qapp: QApplication, content: str) -> None:
+    keeping.place(home).parent.mkdir(parents=True)
+    keeping.place(home).write_text(content, encoding="utf-8")
+    draft = RecipeDraft()
+    draft.restore(keeping.load(home))
+    assert fields(draft) == {"model", "dataset"}
+    assert draft.step == 0
