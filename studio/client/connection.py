@@ -59,13 +59,17 @@ def is_running(home: Home) -> bool:
     return locks.held(rendezvous.lock_file(home))
 
 
-def reap(seconds: float = 0.0) -> None:
-    """Take note of keepers started here that have ended since, or end within these seconds."""
-    until = time.monotonic() + seconds
-    for one in list(_started):
+def reap() -> None:
+    """Take note of keepers started here that have ended since."""
+    _started[:] = [one for one in _started if one.poll() is None]
+
+
+def reap_ending(pid: int, seconds: float) -> None:
+    """Wait for this keeper's process to end, if it was started here."""
+    for one in [one for one in _started if one.pid == pid]:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            one.wait(max(0.0, until - time.monotonic()))
-            _started.remove(one)
+            one.wait(seconds)
+    reap()
 
 
 def _try(home: Home, until: float) -> Connection | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from studio.client.connection import connect, is_running, reap
+from studio.client.connection import connect, is_running, reap_ending
 from studio.core import wire
 from studio.core.commands import AnyCommand, AnyJob
 from studio.core.errors import StudioError
@@ -200,16 +200,18 @@ class Keeper:
 def quit_keeper(home: Home, seconds: float = 10.0) -> None:
     """End the home's keeper and wait until it is gone; nothing happens where there is none."""
     until = time.monotonic() + seconds
+    pids: set[int] = set()
     while is_running(home) and time.monotonic() < until:
         try:
             with Keeper.connect(home, start=False, name="quit") as keeper:
+                pids.add(keeper.welcome.pid)
                 keeper.quit()
         except StudioError:
             continue
         finally:
             time.sleep(0.02)
-    if not is_running(home):
-        reap(until - time.monotonic())
+    for pid in pids:
+        reap_ending(pid, max(0.0, until - time.monotonic()))
 
 
 def _lost() -> KeeperLost:

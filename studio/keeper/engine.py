@@ -138,6 +138,7 @@ class Engine:
             stage=self.state.stage,
             share=self.state.share,
             eta_seconds=self.state.eta_seconds,
+            memory_bytes=self.state.memory_bytes,
         )
 
     def _listen(self, now: float) -> None:

@@ -156,9 +156,7 @@ def test_commands_reach_the_engine(bench: Bench, keeper: Keeper, run: Path) -> N
     assert gone(_pid(found))
 
 
-def test_a_command_waits_for_an_engine_that_is_still_loading(
-    bench: Bench, keeper: Keeper
-) -> None:
+def test_a_command_waits_for_an_engine_that_is_still_loading(bench: Bench, keeper: Keeper) -> None:
     folder = bench.run("mute,gate:open")
     keeper.start(folder)
     wait(lambda: jobs.living(folder))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import psutil
 
-from studio.client.connection import is_running
 from studio.client.keeper import Keeper
 from studio.core import events
 from studio.core.commands import Chat
@@ -49,9 +48,10 @@ class Bench:
 
     def start_keeper(self, patience: float = 0.05, idle: float = 15.0) -> psutil.Process:
         """A keeper of our own, once it can be reached."""
+        before = rendezvous.read_door(self.home)
         words = ["-m", "studio", "keeper", "--home", str(self.home.root)]
         self.spawn(*words, "--patience", str(patience), "--idle", str(idle))
-        wait(lambda: rendezvous.read_door(self.home) is not None and is_running(self.home))
+        wait(lambda: rendezvous.read_door(self.home) not in (None, before))
         return psutil.Process(locks.holder(rendezvous.lock_file(self.home)))
 
     def close(self) -> None:
