@@ -32,6 +32,7 @@ class SetUpError(Exception):
 
     def __init__(self, text: str, fix: str) -> None:
         super().__init__(f"{text}\n{fix}")
+        self.text = text
 
 
 class Stages:
@@ -54,11 +55,11 @@ class Stages:
 
     def run(self, command: Sequence[str | Path], **environment: str) -> None:
         """Run a command with its output in the log; SetUpError says why it failed."""
-        before = self.log.stat().st_size if self.log.exists() else 0
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             log.write(f"\n$ {' '.join(map(str, command))}\n".encode())
             log.flush()
+            before = log.tell()
             code = _wait(command, log.fileno(), os.environ | environment)
         if code:
             with self.log.open("rb") as log:
@@ -82,7 +83,7 @@ def explain(output: str, log: Path) -> SetUpError:
         text = f"Set-up may not write to {log.parent}, or to pip's cache."
         return SetUpError(text, f"Make it yours or clone to another folder, then {AGAIN}")
     last = "\n".join(f"    {line}" for line in output.strip().splitlines()[-8:])
-    return SetUpError(f"A step of set-up failed:\n{last}", f"All of it is in {log}; then {AGAIN}")
+    return SetUpError(f"This step failed:\n{last}", f"All of it is in {log}; then {AGAIN}")
 
 
 def _wait(command: Sequence[str | Path], output: int, environment: dict[str, str]) -> int:
