@@ -64,9 +64,7 @@ def _for_running(environment: Environment, arguments: Sequence[str]) -> None:
             fetch = [str(environment.python), "-P", "-m", "studio", "models", "download", "starter"]
             stages.run(fetch, **({"FINETUNE_STUDIO_HOME": home} if home else {}))
     except SetUpError as error:
-        note(
-            f"{error.text}\nThe studio starts without it; `models download starter` fetches it later."
-        )
+        note(f"{error.text}\nThe studio starts without it; its Model page fetches it later.")
     else:
         marker.write_text(json.dumps([*known, home]), "utf-8")
 

@@ -23,6 +23,12 @@ def test_the_wheel_carries_every_module_and_every_resource(tmp_path: Path) -> No
         if p.is_file()
     }
     assert sorted(wanted - inside) == []
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    find = "from studio.library.resources import path; print(path('fonts', 'OFL.txt').is_file())"
+    done = subprocess.run(
+        [sys.executable, "-c", find], cwd=tmp_path / "site", capture_output=True, text=True
+    )
+    assert done.stdout == "True\n", done.stderr
     assert "finetune-studio = studio.__main__:main" in _entry_points(wheel)
 
 
