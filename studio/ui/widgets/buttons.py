@@ -116,6 +116,9 @@ class Segmented(QFrame):
         for each, button in self._buttons.items():
             button.setChecked(each == value)
         self._group.setExclusive(True)
+        for button in self._buttons.values():  # Tab reaches the one that is on
+            reached = button.isChecked() or not self.value()
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus if reached else Qt.FocusPolicy.NoFocus)
 
     def button(self, value: str) -> Button:
         return self._buttons[value]
