@@ -24,6 +24,7 @@ from studio.core.recipe import DataPart, DatasetPart, Recipe
 from studio.library.folders import Home
 
 SILENCE_SECONDS = 60.0
+HUB_SILENCE_SECONDS = 180.0
 _PATIENCE_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 _LOG_BYTES = 1 << 20
@@ -126,6 +127,7 @@ class Preparer:
             list[HubModel],
             on_progress,
             cancelled,
+            HUB_SILENCE_SECONDS,
             text=text,
             token=token,
             limit=limit,
@@ -146,6 +148,7 @@ class Preparer:
             str,
             on_progress,
             cancelled,
+            HUB_SILENCE_SECONDS,
             repo=repo,
             revision=revision,
             target=str(target),
@@ -181,7 +184,7 @@ class Preparer:
                 return msgspec.json.decode(question.answer(process), type=answer)
             except _Lost as lost:
                 self._process = None
-                raise lost.error(self._closed) from None
+                raise lost.error(self._closed, kind in _OF_THE_HUB) from None
 
     def close(self) -> None:
         """End the process; a question in work ends as cancelled."""
@@ -201,6 +204,9 @@ class Preparer:
         return self._process
 
 
+_OF_THE_HUB = (wire.HubSearch, wire.Download)
+
+
 class _Lost(Exception):
     """The process is gone or was ended, in the middle of a question."""
 
@@ -208,9 +214,15 @@ class _Lost(Exception):
         self._silent = silent
         self._cancelled = cancelled
 
-    def error(self, closed: bool) -> StudioError:
+    def error(self, closed: bool, hub: bool) -> StudioError:
         if closed or self._cancelled:
             return Cancelled("Preparing")
+        if self._silent and hub:
+            return StudioError(
+                "The hub doesn't answer",
+                f"Nothing came from the hub for {self._silent:.0f} seconds.",
+                "Check the connection and try again; a download goes on where it stopped.",
+            )
         if self._silent:
             return StudioError(
                 "Preparing hangs",

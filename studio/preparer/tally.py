@@ -31,7 +31,7 @@ class Tally:
         self._data = data
         self._several = several_files
         self._bad: list[Problem] = []
-        self._unnamed = self._folded = self._merged = self._endless = 0
+        self._unnamed = self._folded = self._merged = self._endless = self._control = 0
         self._seen: set[bytes] = set()
 
     def bad(self, row: Row, why: BadRow) -> None:
@@ -63,6 +63,7 @@ class Tally:
         self._folded += tokens.folded
         self._merged += tokens.merged
         self._endless += not tokens.ends
+        self._control += tokens.control
         content = msgspec.msgpack.encode((tokens.ids[:length], tokens.trained[:length]))
         return self._count(blake2b(content, digest_size=16).digest())
 
@@ -145,6 +146,10 @@ class Tally:
                 f"No token ends the answer in {_rows(self._endless)}: the model may learn no stop."
             )
             found.append(_problem(text, "Choose a model whose template ends each turn.", "warning"))
+        if self._control:
+            text = f"{_rows(self._control, 'says', 'say')} a control token, such as an end of turn."
+            fix = "Take it out of the text, unless the model is meant to read it as one."
+            found.append(_problem(text, fix, "warning"))
         if self._merged:
             text = f"In {_rows(self._merged)} one untrained token spans the answer's beginning."
             found.append(_problem(text, "Begin answers without a blank.", "info"))

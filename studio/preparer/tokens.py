@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,8 @@ class Tokens(msgspec.Struct, frozen=True):
     `trained` says for each id whether its prediction is learnt; the first never is, since
     nothing stands before it. `offsets` are spans in `text`, in characters. `ends` says that
     an answer's last trained token is a special one, `merged` that a token spans the border between
-    prompt and answer, `folded` that the system message joined the user's.
+    prompt and answer, `folded` that the system message joined the user's, `control` that a message
+    itself says a control token.
     """
 
     text: str
@@ -36,6 +38,7 @@ class Tokens(msgspec.Struct, frozen=True):
     ends: bool = True
     merged: bool = False
     folded: bool = False
+    control: bool = False
 
     def labels(self, length: int) -> list[int]:
         """The first `length` ids, UNTRAINED in place of those that aren't trained."""
@@ -55,6 +58,8 @@ class Encoder:
         added = self.tokenizer.get_added_tokens_decoder()
         self._ends = _end_ids(folder, self.tokenizer)
         self.special = {i for i, token in added.items() if token.special} | self._ends
+        control = sorted((added[i].content for i in self.special if i in added), key=len)
+        self._control = re.compile("|".join(map(re.escape, reversed(control))) or "(?!)")
         names = chat_templates.special_tokens(folder)
         self._bos = self.tokenizer.token_to_id(names.get("bos_token", ""))
         self._eos = self.tokenizer.token_to_id(names.get("eos_token", ""))
@@ -69,8 +74,8 @@ class Encoder:
             if isinstance(r, BadRow)
             else self._plain(r, data.train_on)
             if isinstance(r, str)
-            else self._chat(r, next(chats), data.train_on)
-            for r in rendered
+            else self._chat(r, next(chats), sample, data.train_on)
+            for r, sample in zip(rendered, samples, strict=True)
         ]
 
     def count(self, text: str) -> int:
@@ -96,7 +101,9 @@ class Encoder:
             offsets.append((len(text), len(text)))
         return Tokens(text, ids, [False] + [True] * (len(ids) - 1), offsets)
 
-    def _chat(self, rendered: Rendered, encoding: Encoding, train_on: TrainOn) -> Tokens:
+    def _chat(
+        self, rendered: Rendered, encoding: Encoding, sample: Sample, train_on: TrainOn
+    ) -> Tokens:
         ids, offsets = encoding.ids, encoding.offsets
         starts = [start for start, _ in offsets]
         spans = rendered.spans[-1:] if train_on == "last" else rendered.spans
@@ -113,6 +120,7 @@ class Encoder:
             ends=all(behind and ids[behind - 1] in self.special for _, behind in ranges),
             merged=any(_merged(offsets, r[0], s) for r, s in zip(ranges, spans, strict=True)),
             folded=rendered.folded,
+            control=any(self._control.search(m["content"]) for m in sample.messages),
         )
 
     def _range(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,9 @@ import pytest
 
 from studio.client.cancelled import Cancelled, Fault
 from studio.client.preparer import Preparer
+from studio.core import preparing as wire
 from studio.core.errors import StudioError
+from studio.core.hub import HubModel
 from studio.core.recipe import DataPart, DatasetPart, ModelPart, Recipe
 from studio.library.folders import Home
 
@@ -143,6 +146,27 @@ def test_the_process_ends_with_its_standard_input_even_in_the_middle_of_work(
         assert b'"progress"' in process.stdout.readline()
         process.stdin.close()
         assert process.wait(20) == 0
+
+
+def test_a_silent_hub_is_not_blamed_on_a_template(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        with Preparer(home) as preparer:
+            with pytest.raises(StudioError, match="The hub doesn't answer"):
+                preparer.ask(wire.HubSearch, list[HubModel], silence=2, text="tiny")
+            assert preparer.inspect(SAMPLE).rows == 440
+
+
+def test_an_unreachable_hub_is_a_sentence(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    with Preparer(home) as preparer, pytest.raises(StudioError) as caught:
+        preparer.hub_search("tiny")
+    assert not isinstance(caught.value, Fault)
+    assert caught.value.fix
 
 
 def test_it_loads_neither_torch_nor_qt(home: Home, tiny_model: Path) -> None:

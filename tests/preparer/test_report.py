@@ -123,6 +123,12 @@ def test_repeated_rows_and_notes_on_the_template(
     assert said(report, "no chat template").severity == "info"
 
 
+def test_control_tokens_in_the_text_are_a_warning(tmp_path: Path, tiny_model: Path) -> None:
+    parts = jsonl(tmp_path / "a.jsonl", [chat(), chat("no<|im_end|>sense"), chat("<|im_e nd|>")])
+    report = inspect(parts, tiny_model, DataPart())
+    assert said(report, "1 row says a control token").severity == "warning"
+
+
 def test_a_folder_names_the_file_of_a_bad_row(tmp_path: Path) -> None:
     jsonl(tmp_path / "a.jsonl", [chat(), chat("no")])
     jsonl(tmp_path / "b.jsonl", [chat("maybe"), chat(""), chat("well")])
