@@ -30,9 +30,11 @@ def lines(path: Path, tell: Tell) -> Iterator[Record]:
 
 def _json_record(path: Path, row: int, line: str) -> Record:
     try:
-        value = json.loads(line)
+        value = json.loads(line.strip())
     except (ValueError, RecursionError) as error:
         why = f"is not valid JSON ({short(error)})"
+        if isinstance(error, json.JSONDecodeError):
+            why = f"is not valid JSON ({error.msg} at character {error.pos + 1})"
         return Record(path.name, row, problem=why, fix="Mend or delete this line.")
     return _object(path, row, value)
 

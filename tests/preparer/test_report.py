@@ -62,7 +62,7 @@ def test_one_broken_row_in_a_thousand_is_a_warning(tmp_path: Path, tiny_model: P
     assert (report.rows, report.usable_rows) == (1000, 999)
     (problem,) = report.problems
     assert (problem.row, problem.severity) == (417, "warning")
-    assert problem.text.startswith("Row 417 is not valid JSON")
+    assert problem.text.startswith("Row 417 is not valid JSON (Expecting value at character 31)")
     assert problem.fix
 
 
