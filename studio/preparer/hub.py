@@ -23,6 +23,7 @@ Progress = Callable[[str, float | None], None]
 DEFAULT_ENDPOINT = "https://huggingface.co"
 NOTE = "studio.json"
 SPARE_BYTES = 200_000_000
+LONGEST_SILENCE_BYTES = 1 << 20
 
 _ModelInfo: Any = ModelInfo  # whose constructor has no types
 _SHOWN = ["downloads", "likes", "gated", "safetensors", "tags", "lastModified", "config"]
@@ -118,12 +119,14 @@ def _fetch_all(source: Source, files: list[RemoteFile], folder: Path, say: Progr
     weights = hub_files.weights(files, source.repo, folder / hub_files.INDEX)
     total = sum(file.size for file in weights)
     _refuse_full_disk(source.repo, folder, weights)
-    done = 0
+    step, done, told = min(total // 1000, LONGEST_SILENCE_BYTES), 0, 0
 
     def advance(count: int) -> None:
-        nonlocal done
+        nonlocal done, told
         done += count
-        say(f"Downloading {source.repo}", min(1.0, done / max(1, total)))
+        if abs(done - told) >= step or done >= total:
+            told = done
+            say(f"Downloading {source.repo}", min(1.0, done / max(1, total)))
 
     for file in weights:
         hub_files.fetch(source, file, folder, advance)

@@ -138,7 +138,7 @@ def _stream(
             have = 0
         with part.open("r+b" if have else "wb") as out:
             out.seek(have)
-            for chunk in response.iter_bytes(CHUNK):
+            for chunk in response.iter_bytes():
                 out.write(chunk)
                 have += len(chunk)
                 advance(len(chunk))

@@ -42,11 +42,17 @@ class Request:
 
 @dataclass
 class FakeHub:
-    """Start with `serving()`. Set `break_after`, `pause`, `wrong` … to make it misbehave."""
+    """Start with `serving()`; the fields below `requests` make it misbehave.
+
+    `break_after`: bytes after which the next answers with weights break off. `stall_after`: bytes
+    after which weights stop coming until `going_on` is set. `wrong`: a file sent garbled.
+    """
 
     repos: dict[str, Repo] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     break_after: list[int] = field(default_factory=list)
+    stall_after: int = 0
+    going_on: threading.Event = field(default_factory=threading.Event)
     ignores_ranges: bool = False
     status: int = 0
     wrong: str = ""
@@ -84,6 +90,7 @@ def serving() -> Iterator[FakeHub]:
     try:
         yield hub
     finally:
+        hub.going_on.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -190,10 +197,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(body[start:], file)
 
     def _send(self, body: bytes, file: str) -> None:
-        broken = file.endswith(LFS) and self.hub.break_after
+        large = file.endswith(LFS)
         with contextlib.suppress(OSError):
-            if broken:
+            if large and self.hub.break_after:
                 self.wfile.write(body[: self.hub.break_after.pop(0)])
+                self.close_connection = True
+            elif large and self.hub.stall_after:
+                self.wfile.write(body[: self.hub.stall_after])
+                self.hub.going_on.wait(60)
                 self.close_connection = True
             else:
                 self.wfile.write(body)

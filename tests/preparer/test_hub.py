@@ -29,7 +29,6 @@ NAME = "org/tiny"
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setattr(hub_files, "WAIT_SECONDS", 0.0)
-    monkeypatch.setattr(hub_files, "CHUNK", 4096)
     with serving() as served:
         monkeypatch.setenv("HF_ENDPOINT", served.url)
         yield served
@@ -159,26 +158,26 @@ class TestDownload:
 
 class TestBroken:
     def test_a_broken_connection_is_taken_up_again(self, offered: FakeHub, target: Path) -> None:
-        offered.break_after = [8192, 16384]
+        offered.break_after = [10_000, 20_000]
         client.download(NAME, "", target)
         ranges = [request.byte_range for request in offered.asked("model.safetensors")]
-        assert ranges == ["", "bytes=8192-", "bytes=24576-"]
+        assert ranges == ["", "bytes=10000-", "bytes=30000-"]
         assert models.usable(target)
 
     def test_a_later_call_goes_on_where_the_last_one_stopped(
         self, offered: FakeHub, target: Path
     ) -> None:
-        offered.break_after = [49_152, *[0] * hub_files.TRIES_WITHOUT_PROGRESS]
+        offered.break_after = [50_000, *[0] * hub_files.TRIES_WITHOUT_PROGRESS]
         assert refused(NAME, target).title == "The hub can't be reached"
         offered.break_after, offered.requests = [], []
         client.download(NAME, "", target)
         (request,) = offered.asked("model.safetensors")
-        assert request.byte_range == "bytes=49152-"
+        assert request.byte_range == "bytes=50000-"
         assert offered.asked("tokenizer.json") == []
         assert models.usable(target)
 
     def test_a_server_that_ignores_ranges(self, offered: FakeHub, target: Path) -> None:
-        offered.break_after, offered.ignores_ranges = [8192], True
+        offered.break_after, offered.ignores_ranges = [10_000], True
         shares: list[float | None] = []
         client.download(NAME, "", target, "", lambda text, share: shares.append(share))
         assert models.usable(target)
@@ -205,7 +204,7 @@ class TestBroken:
         assert models.usable(target)
 
     def test_half_of_another_commit_is_not_mixed_in(self, offered: FakeHub, target: Path) -> None:
-        offered.break_after = [49_152, *[0] * hub_files.TRIES_WITHOUT_PROGRESS]
+        offered.break_after = [50_000, *[0] * hub_files.TRIES_WITHOUT_PROGRESS]
         refused(NAME, target)
         offered.break_after, offered.requests = [], []
         offered.repos[NAME].commit = "beef" * 10
