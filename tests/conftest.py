@@ -17,7 +17,12 @@ from studio.library.folders import ENVIRONMENT, Home
 from studio.library.locks import Lock, held
 from tests.support import tiny_model as tiny
 
-pytest_plugins = ["tests.support.silence", "tests.support.leaks", "tests.support.nvml", "tests.support.keeping_fixtures"]
+pytest_plugins = [
+    "tests.support.silence",
+    "tests.support.leaks",
+    "tests.support.nvml",
+    "tests.support.keeping_fixtures",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 STARTER = "SmolLM2-135M-Instruct"
