@@ -6,12 +6,14 @@ _GIB, _MIB = 1024**3, 1024**2
 
 
 def size(count: float) -> str:
-    """Bytes as GB or MB, of 1024 each, as on the box of a graphics card."""
+    """Bytes as GB, MB or KB, of 1024 each, as on the box of a graphics card."""
     if count >= 100 * _GIB:
         return f"{count / _GIB:.0f} GB"
     if count >= 0.995 * _GIB:
         return f"{count / _GIB:.1f} GB"
-    return f"{max(count / _MIB, 0):.0f} MB"
+    if count >= _MIB:
+        return f"{count / _MIB:.0f} MB"
+    return f"{max(count / 1024, 0):.0f} KB"
 
 
 def size_of(used: float, total: float) -> str:

@@ -144,6 +144,7 @@ class MainWindow(QMainWindow):
         session.open_chat.connect(self._open_on("chat", "open_chat"))
         session.machine_changed.connect(self.strip.show_machine)
         session.jobs_changed.connect(self.strip.show_jobs)
+        session.lost.connect(self.strip.machine.show_lost)
         session.said.connect(lambda text, tone: self.toast.say(text, tone))
         session.failed.connect(self._on_failed)
         self.strip.opened.connect(session.open_run)

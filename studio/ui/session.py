@@ -37,6 +37,8 @@ class Session(QObject):
     """core.facts.Machine, about once a second while the window is open."""
     jobs_changed = Signal(list)
     """list[core.wire.JobRow]: all living jobs."""
+    lost = Signal(str)
+    """The keeper can't be reached, and why; the worker goes on trying."""
     started = Signal()
     """Worker and preparer can be used from now on (after the first paint)."""
     open_page = Signal(str)
@@ -85,6 +87,8 @@ class Session(QObject):
         self._worker = Worker(self.home, self)
         self._worker.machine.connect(self._machine)
         self._worker.jobs.connect(self._jobs)
+        self._worker.lost.connect(self.lost)
+        self._worker.refused.connect(self.failed)
         self._worker.start()
         self.started.emit()
 

@@ -64,12 +64,19 @@ class MachineCard(Card):
     def show_machine(self, machine: Machine) -> None:
         """Show the first card, or processor and memory where there is none."""
         self._has_card = bool(machine.gpus)
+        self._memory.setToolTip("")
         if machine.gpus:
             self._show_gpu(machine.gpus[0], len(machine.gpus) - 1)
         else:
             self._show_cpu(machine)
         said = (self._name, self._heat, self._memory, self._load)
         self.setAccessibleName(", ".join(part.text() for part in said if part.text()))
+
+    def show_lost(self, why: str) -> None:
+        """The keeper can't be reached: what is shown may be old."""
+        self._memory.setText("Not connected, trying again")
+        self._memory.setToolTip(why)
+        self._load.setText("")
 
     def show_engine(self, memory_bytes: int) -> None:
         """The engine's own memory, where no card says it; 0 hides it."""

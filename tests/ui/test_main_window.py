@@ -150,6 +150,14 @@ class TestStrip:
             qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         assert heard.args == ["/home/runs/tiny"]
 
+    def test_says_when_the_keeper_is_out_of_reach(
+        self, window: MainWindow, session: Session
+    ) -> None:
+        session.lost.emit("The keeper could not be started.")
+        assert "Not connected, trying again" in [w.text() for w in _visible_labels(window.strip)]
+        session.machine_changed.emit(Machine(ram_total_bytes=8 * GIB, ram_free_bytes=4 * GIB))
+        assert "4.0 of 8.0 GB" in window.strip.machine.accessibleName()
+
     def test_the_job_goes_when_it_ends(self, window: MainWindow, session: Session) -> None:
         session.jobs_changed.emit([row()])
         assert window.strip.job.isVisible()
@@ -272,6 +280,8 @@ class TestOpening:
         heavy = "torch transformers datasets peft numpy pyqtgraph pynvml tokenizers pyarrow"
         code = (
             "import sys, studio.ui.app, studio.ui.pages.new_run\n"
+            "from studio.ui.pages.new_run.step import STEPS\n"
+            "[__import__(step.where.split(':')[0]) for step in STEPS]\n"
             f"print(*[name for name in '{heavy}'.split() if name in sys.modules])"
         )
         done = subprocess.run(

@@ -289,7 +289,7 @@ class TestDataset:
             return any(p.field == "dataset" and p.fix for p in new_run.draft.blocking)
 
         qtbot.waitUntil(said, timeout=SLOW)
-        click(qtbot, step.replace)
+        click(qtbot, step._chosen.replace)
         assert step.drop.isVisible()
 
 

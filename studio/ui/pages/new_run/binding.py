@@ -18,7 +18,6 @@ class Form:
         self._draft = draft
         self.fields: dict[str, Field] = {}
         self._readers: list[Callable[[], None]] = []
-        draft.changed.connect(self.refresh)
 
     def number(self, path: str, title: str, hint: str = "", **options: Any) -> Field:
         """A number; `options` are NumberEdit's. What is no number stays as it was typed."""

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from studio.core.facts import DatasetReport
 from studio.library.datasets import SAMPLE
 from studio.ui import format as say
-from studio.ui.icons import IconLabel
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.columns import ColumnMapping
+from studio.ui.pages.new_run.dataset_card import SURE, ChosenDataset
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.histogram import Histogram
 from studio.ui.pages.new_run.looking import AT_ONCE, RowsLooker
-from studio.ui.pages.new_run.step import Step
+from studio.ui.pages.new_run.step import DATASET, Step
 from studio.ui.pages.new_run.token_lens import TokenLens
 from studio.ui.session import Session
 from studio.ui.widgets import (
     Button,
     Card,
     DropZone,
-    ElidedLabel,
     InlineMessage,
     LineEdit,
     OptionCard,
-    Pill,
     ProblemLine,
-    ProgressBar,
     StatTile,
     clear,
     column,
@@ -43,38 +38,32 @@ TRAIN_ON = [
     ("last", "The last answer"),
     ("everything", "Every token"),
 ]
-SURE = 0.8
 
 
 class DatasetStep(Step):
     """Chooses the dataset and shows it, token by token."""
 
-    title = "Dataset"
-    prefixes = ("dataset", "data.max_length", "data.train_on", "data.eval_share", "data")
+    heading = "Add your dataset"
+    text = "Examples of the answers you want to get."
 
-    def __init__(self, session: Session, draft: RecipeDraft, looker: RowsLooker) -> None:
-        super().__init__(
-            session,
-            draft,
-            "Add your dataset",
-            "Examples of the answers you want to get.",
-        )
-        self._looker = looker
+    def __init__(self, session: Session, draft: RecipeDraft, rows: RowsLooker) -> None:
+        super().__init__(session, draft, rows)
         self._seen: DatasetReport | None = None
         self._choose = self._chooser()
-        self._chosen = self._chosen_card()
+        self._chosen = ChosenDataset()
+        self._chosen.replace.clicked.connect(lambda: draft.set_dataset(""))
+        self._chosen.map.clicked.connect(self._toggle_columns)
+        self._chosen.cancelled.connect(rows.cancel)
         self._details = QWidget()
         self._details.setLayout(self._report_part())
         for part in (self._choose, self._chosen, self._details):
             self.body.addWidget(part)
         self.body.addStretch(1)
-        looker.began.connect(self._began)
-        looker.progressed.connect(self._progress)
-        looker.ended.connect(self._ended)
-        looker.examples.connect(self.lens.show_rows)
-        looker.no_examples.connect(lambda error: self.lens.show_note(f"{error.text} {error.fix}"))
-        draft.changed.connect(self.refresh)
-        self.refresh()
+        rows.began.connect(self._chosen.begin)
+        rows.progressed.connect(self._chosen.progress)
+        rows.ended.connect(self._chosen.end)
+        rows.examples.connect(self.lens.show_rows)
+        rows.no_examples.connect(lambda error: self.lens.show_note(f"{error.text} {error.fix}"))
 
     # building
 
@@ -110,39 +99,12 @@ class DatasetStep(Step):
         )
         return whole
 
-    def _chosen_card(self) -> Card:
-        card = Card(margin=16, spacing=12)
-        self._name = ElidedLabel("", "b")
-        self._rows = Pill(tone="soft")
-        self._format = Pill()
-        self.replace = Button("Replace", "ghost")
-        self.replace.clicked.connect(lambda: self.draft.set_dataset(""))
-        self.map = Button("Columns", "ghost")
-        self.map.clicked.connect(self._toggle_columns)
-        head = row(IconLabel("file", "accent_text", 20), self._name, self._rows, self._format)
-        head.setSpacing(10)
-        head.addStretch(1)
-        head.addWidget(self.map)
-        head.addWidget(self.replace)
-        self._reason = label("", "mute", wrap=True)
-        self._bar = ProgressBar("Reading the rows")
-        self._doing = label("", "mute")
-        self._cancel = Button("Cancel", "ghost")
-        self._cancel.clicked.connect(self._looker.cancel)
-        self._busy = QWidget()
-        self._busy.setLayout(column(self._bar, row(self._doing, None, self._cancel), spacing=6))
-        self._busy.hide()
-        card.add(head, self._reason, self._busy)
-        return card
-
     def _report_part(self) -> QVBoxLayout:
         self.columns = ColumnMapping(self.draft)
         self.columns.hide()
         self.message = InlineMessage()
         self.lens = TokenLens()
-        self.lens.wanted.connect(
-            lambda place: self._looker.want_examples(place // AT_ONCE * AT_ONCE)
-        )
+        self.lens.wanted.connect(lambda place: self.rows.want_examples(place // AT_ONCE * AT_ONCE))
         self._usable = StatTile("Ready to use")
         self._tokens = StatTile("Tokens")
         self._learnt = StatTile("Trained")
@@ -153,9 +115,9 @@ class DatasetStep(Step):
         self._lengths.add(label("Rows by length", "h2"), self.histogram)
         self._findings = Card(margin=16, spacing=8)
         return column(
-            self.columns,
             self.message,
             self._findings,
+            self.columns,
             self.lens,
             tiles,
             self._lengths,
@@ -192,16 +154,13 @@ class DatasetStep(Step):
         return self.draft.dataset_part is not None
 
     def refresh(self) -> None:
-        """Show the draft as it is now."""
         part, report = self.draft.dataset_part, self.draft.report
         self._choose.setVisible(part is None)
         self._chosen.setVisible(part is not None)
         self._details.setVisible(part is not None)
         if part is None:
             return
-        name = "The sample dataset" if part.path == SAMPLE else Path(part.path).name or part.path
-        self._name.setText(name)
-        self._name.setToolTip(part.path)
+        self._chosen.show_dataset(part, report)
         self._show_error()
         self._show_report(report)
         self.form.refresh()
@@ -216,11 +175,6 @@ class DatasetStep(Step):
     def _show_report(self, report: DatasetReport | None) -> None:
         known = report is not None and report.usable_rows > 0
         counted = known and report is not None and report.tokens > 0
-        rows = f"{say.count(report.rows)} rows" if report and report.rows else ""
-        self._rows.show_as(rows, "soft")
-        self._reason.setText(report.reason if report else "")
-        self._reason.setVisible(bool(report and report.reason))
-        self.map.setVisible(bool(report and report.columns))
         for widget in (self._usable, self._tokens, self._learnt, self._cut):
             widget.setVisible(known)
         self._lengths.setVisible(counted)
@@ -233,10 +187,7 @@ class DatasetStep(Step):
 
     def _show_new(self, report: DatasetReport) -> None:
         """What changes only with another report."""
-        unsure = report.confidence < SURE
-        words = f"{report.format}, {say.share(report.confidence)} sure" if report.format else ""
-        self._format.show_as(words[:1].upper() + words[1:], "warn" if unsure else "plain")
-        if unsure:
+        if report.confidence < SURE:
             self.columns.show()
         self.columns.refresh()
         broken = report.rows - report.usable_rows
@@ -249,7 +200,7 @@ class DatasetStep(Step):
         if self.draft.model is None:
             self.lens.show_note("Choose a model first: each has its own tokens and chat template.")
         else:
-            self._looker.want_examples(0)
+            self.rows.want_examples(0)
 
     def _show_tokens(self, report: DatasetReport) -> None:
         if not report.tokens:
@@ -268,7 +219,7 @@ class DatasetStep(Step):
         shown = [
             problem
             for problem in self.draft.problems
-            if self.owns(problem)
+            if DATASET.owns(problem)
             and problem.field not in own
             and problem != self.draft.dataset_problem
         ]
@@ -294,15 +245,3 @@ class DatasetStep(Step):
     def _toggle_columns(self) -> None:
         self.columns.refresh()
         self.columns.setVisible(self.columns.isHidden())
-
-    def _began(self) -> None:
-        self._progress("Reading the rows", None)
-        self._busy.show()
-
-    def _progress(self, text: str, share: float | None) -> None:
-        self._doing.setText(text)
-        self._bar.set_value(share)
-
-    def _ended(self) -> None:
-        self._busy.hide()
-        self._bar.set_value(0.0)

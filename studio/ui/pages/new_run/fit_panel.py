@@ -13,7 +13,7 @@ from studio.core.shapes import shapes_of
 from studio.ui import format as say
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.theme import theme
-from studio.ui.widgets import Card, Pill, ScrollArea, Separator, StackedBar, clear, label, row
+from studio.ui.widgets import Card, Pill, ScrollArea, Separator, StackedBar, label, row
 
 WIDTH = 296
 PARTS = {
@@ -25,6 +25,8 @@ PARTS = {
     "logits": ("Logits", "c6"),
     "overhead": ("Overhead", "c7"),
 }
+FACTS = ("Trains", "Steps", "Tokens a pass", "Device")
+ADVICE = 3
 VERDICTS = {
     "fits": ("Fits", "ok"),
     "tight": ("Tight", "warn"),
@@ -44,7 +46,7 @@ class FitPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
-        card = Card(margin=18, spacing=12)
+        card = Card(margin=18, spacing=9)
         area.body.addWidget(card)
         area.body.addStretch(1)
         self.pill = Pill()
@@ -52,15 +54,13 @@ class FitPanel(QWidget):
         self.room = label("", "sub")
         self.bar = StackedBar("Memory the run would take, part by part")
         self.note = label("", "mute", wrap=True)
-        self._parts = QVBoxLayout()
-        self._parts.setSpacing(9)
-        self._facts = QVBoxLayout()
-        self._facts.setSpacing(9)
-        self._advice = QVBoxLayout()
-        self._advice.setSpacing(8)
-        card.add(row(label("Will it fit?", "h2"), None, self.pill))
-        card.add(row(self.number, self.room, None, spacing=6), self.bar, self._parts, self.note)
-        card.add(Separator(), self._facts, self._advice)
+        self._parts = {name: _Line(*about) for name, about in PARTS.items()}
+        self._facts = {name: _Line(name) for name in FACTS}
+        self._advice = [label("", "mute", wrap=True) for _ in range(ADVICE)]
+        card.add(row(label("Will it fit?", "h2"), None, self.pill), 3)
+        card.add(row(self.number, self.room, None, spacing=6), 3, self.bar, 3)
+        card.add(*self._parts.values(), 3, self.note, 3, Separator(), 3)
+        card.add(*self._facts.values(), *self._advice)
         draft.changed.connect(self.refresh)
         self.refresh()
 
@@ -68,60 +68,39 @@ class FitPanel(QWidget):
         """Show the draft's estimate as it is now."""
         estimate = self._draft.estimate
         self.pill.show_as(*VERDICTS[estimate.verdict])
-        self._show_size(estimate)
-        self._show_parts(estimate)
-        self._show_facts(estimate)
-        self._show_advice(estimate)
-
-    def _show_size(self, estimate: Estimate) -> None:
         known = estimate.expected_bytes > 0
         self.number.setText(say.size(estimate.expected_bytes) if known else "\N{EN DASH}")
         total = total_bytes(self._draft.machine)
         self.room.setText(f"of {say.whole(total)}" if known and total else "")
-        self.note.setText(self._note(estimate))
-
-    def _note(self, estimate: Estimate) -> str:
-        if not estimate.expected_bytes:
-            return "Choose a model, and its memory is reckoned here, part by part."
-        free = f" {say.size(estimate.available_bytes)} are free." if estimate.devices else ""
-        most = say.size(estimate.upper_bytes)
-        return f"An estimate, not a measurement: at most {most}.{free}"
+        self.note.setText(_note(estimate))
+        self._show_parts(estimate)
+        said = self._sayings()
+        for name, line in self._facts.items():
+            line.say(said.get(name, ""))
+        texts = [*estimate.advice, *[""] * ADVICE] if known else [""] * ADVICE
+        for place, text in zip(self._advice, texts, strict=False):
+            place.setText(text)
+            place.setVisible(bool(text))
 
     def _show_parts(self, estimate: Estimate) -> None:
-        clear(self._parts)
         parts = grouped(estimate)
         whole = max(total_bytes(self._draft.machine), estimate.expected_bytes, 1)
         shares = [(size / whole, PARTS[name][1]) for name, size in parts.items()]
-        mark = estimate.available_bytes / whole if estimate.devices else None
-        self.bar.set_parts(shares, mark)
-        for name, size in parts.items():
-            title, token = PARTS[name]
-            line = row(_Dot(token), label(title, "sub"), None, label(say.size(size), "sub"))
-            self._parts.addLayout(line)
+        self.bar.set_parts(shares, estimate.available_bytes / whole if estimate.devices else None)
+        for name, line in self._parts.items():
+            line.say(say.size(parts[name]) if name in parts else "")
 
-    def _show_facts(self, estimate: Estimate) -> None:
-        clear(self._facts)
-        for title, value in self._sayings(estimate):
-            line = row(label(title, "sub"), None, label(value, "b"))
-            self._facts.addLayout(line)
-
-    def _sayings(self, estimate: Estimate) -> list[tuple[str, str]]:
+    def _sayings(self) -> dict[str, str]:
         draft = self._draft
-        found = []
+        found = {"Device": _device(draft.machine)}
         if shapes := shapes_of(draft.model.config) if draft.model else None:
             learnt = memory.trainable(draft.recipe, shapes)
-            found.append(("Trains", f"{say.parameters(learnt)} weights"))
+            found["Trains"] = f"{say.parameters(learnt)} weights"
         if steps := draft.steps():
-            found.append(("Steps", say.count(steps)))
+            found["Steps"] = say.count(steps)
         if draft.report and draft.report.tokens:
-            found.append(("Tokens a pass", say.count(draft.report.tokens)))
-        found.append(("Device", _device(draft.machine, estimate)))
+            found["Tokens a pass"] = say.count(draft.report.tokens)
         return found
-
-    def _show_advice(self, estimate: Estimate) -> None:
-        clear(self._advice)
-        for text in estimate.advice[:3] if estimate.expected_bytes else ():
-            self._advice.addWidget(label(text, "mute", wrap=True))
 
 
 def grouped(estimate: Estimate) -> dict[str, int]:
@@ -139,12 +118,37 @@ def total_bytes(machine: Machine | None) -> int:
     return machine.gpus[0].total_bytes if machine.gpus else machine.ram_total_bytes
 
 
-def _device(machine: Machine | None, estimate: Estimate) -> str:
+def _note(estimate: Estimate) -> str:
+    if not estimate.expected_bytes:
+        return "Choose a model, and its memory is reckoned here, part by part."
+    free = f" {say.size(estimate.available_bytes)} are free." if estimate.devices else ""
+    most = say.size(estimate.upper_bytes)
+    return f"An estimate, not a measurement: at most {most}.{free}"
+
+
+def _device(machine: Machine | None) -> str:
     if machine is None:
         return "Looking"
     if not machine.gpus:
         return "Processor"
     return machine.gpus[0].name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+
+
+class _Line(QWidget):
+    """A name and a value; hidden while there is no value. With a colour token: a dot."""
+
+    def __init__(self, title: str, token: str = "") -> None:
+        super().__init__()
+        self._value = label("", "sub" if token else "b")
+        line = row(label(title, "sub"), None, self._value)
+        if token:
+            line.insertWidget(0, _Dot(token))
+        self.setLayout(line)
+
+    def say(self, value: str) -> None:
+        """Show `value`; nothing hides the line."""
+        self._value.setText(value)
+        self.setVisible(bool(value))
 
 
 class _Dot(QWidget):

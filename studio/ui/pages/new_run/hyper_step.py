@@ -11,9 +11,20 @@ from studio.core.recipe import DEFAULT_LEARNING_RATE, TrainingPart
 from studio.ui import format as say
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.step import Step
 from studio.ui.session import Session
-from studio.ui.widgets import Button, Card, Segmented, Separator, SettingRow, grid, label, row
+from studio.ui.widgets import (
+    Button,
+    Card,
+    Field,
+    Segmented,
+    Separator,
+    SettingRow,
+    grid,
+    label,
+    row,
+)
 
 AUTO = [("auto", "Automatic"), ("yes", "Yes"), ("no", "No")]
 OPTIMIZERS = [
@@ -36,16 +47,11 @@ PRECISIONS = [("auto", "Automatic"), ("16", "16-bit"), ("32", "32-bit"), ("8", "
 class HyperStep(Step):
     """How long and how fast to learn."""
 
-    title = "Hyperparameters"
-    prefixes = ("training", "data.packing")
+    heading = "Set the hyperparameters"
+    text = "A preset sets them all; every one can be changed."
 
-    def __init__(self, session: Session, draft: RecipeDraft) -> None:
-        super().__init__(
-            session,
-            draft,
-            "Set the hyperparameters",
-            "A preset sets them all; every one can be changed.",
-        )
+    def __init__(self, session: Session, draft: RecipeDraft, rows: RowsLooker) -> None:
+        super().__init__(session, draft, rows)
         self.form = Form(draft)
         self.presets = Segmented("Preset", [(p.key, p.name) for p in PRESETS])
         self.presets.selected.connect(self._preset)
@@ -58,12 +64,11 @@ class HyperStep(Step):
         self.more.clicked.connect(self._toggle)
         self.body.addLayout(row(self.more, None))
         self.everything = Card(spacing=16)
-        self.everything.add(label("Everything", "h2"), self._everything())
+        fields = [*self._learning(), *self._machinery()]
+        self.everything.add(label("Everything", "h2"), grid(2, *fields, spacing=16))
         self.everything.hide()
         self.body.addWidget(self.everything)
         self.body.addStretch(1)
-        draft.changed.connect(self.refresh)
-        self.refresh()
 
     def _basics(self) -> QGridLayout:
         form = self.form
@@ -95,10 +100,10 @@ class HyperStep(Step):
         text = "At the end, keep the weights with the lowest held-out loss, not the last ones"
         return [self.form.switch("training.keep_best", "Keep the best", text)]
 
-    def _everything(self) -> QGridLayout:
+    def _learning(self) -> list[Field]:
+        """What decides how it learns."""
         form, usual = self.form, TrainingPart()
-        auto: dict[str, Any] = {"empty": 0, "placeholder": "Automatic"}
-        fields = (
+        return [
             form.choice("training.scheduler", "Schedule", SCHEDULERS, "How the rate falls"),
             form.number(
                 "training.warmup_share",
@@ -114,6 +119,13 @@ class HyperStep(Step):
                 "Clip gradients at",
                 f"{usual.max_grad_norm:g} is usual; 0 never clips",
             ),
+        ]
+
+    def _machinery(self) -> list[Field]:
+        """What decides how the machine does it."""
+        form = self.form
+        auto: dict[str, Any] = {"empty": 0, "placeholder": "Automatic"}
+        return [
             form.number(
                 "training.micro_batch_size",
                 "Micro-batch",
@@ -147,11 +159,9 @@ class HyperStep(Step):
                 "training.save_every_minutes", "Save every", "Minutes", minimum=0.01, step=1
             ),
             form.number("training.seed", "Seed", "The same seed repeats the run", whole=True),
-        )
-        return grid(2, *fields, spacing=16)
+        ]
 
     def refresh(self) -> None:
-        """Show the draft as it is now."""
         key = matching_preset(self.draft)
         self.presets.set_value(key)
         text = next((p.text for p in PRESETS if p.key == key), "Your own settings.")

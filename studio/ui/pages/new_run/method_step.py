@@ -10,6 +10,7 @@ from studio.ui.icons import IconLabel
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit_panel import VERDICTS
+from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.step import Step
 from studio.ui.pages.new_run.targets import TargetModules
 from studio.ui.session import Session
@@ -26,13 +27,11 @@ TEXTS: dict[Method, str] = {
 class MethodStep(Step):
     """Chooses the method; says which one suits this model on this machine, and why."""
 
-    title = "Method"
-    prefixes = ("method", "lora")
+    heading = "Choose how to train"
+    text = "The defaults work well for most models."
 
-    def __init__(self, session: Session, draft: RecipeDraft) -> None:
-        super().__init__(
-            session, draft, "Choose how to train", "The defaults work well for most models."
-        )
+    def __init__(self, session: Session, draft: RecipeDraft, rows: RowsLooker) -> None:
+        super().__init__(session, draft, rows)
         self.cards: dict[Method, OptionCard] = {}
         group = QButtonGroup(self)
         for method, text in TEXTS.items():
@@ -52,8 +51,6 @@ class MethodStep(Step):
         self._lora = self._adapter_card()
         self.body.addWidget(self._lora)
         self.body.addStretch(1)
-        draft.changed.connect(self.refresh)
-        self.refresh()
 
     def _adapter_card(self) -> Card:
         usual = LoraPart()
@@ -82,7 +79,6 @@ class MethodStep(Step):
         return card
 
     def refresh(self) -> None:
-        """Show the draft as it is now."""
         advised = self.draft.recommendation
         for method, card in self.cards.items():
             card.setChecked(method == self.draft.method)
@@ -100,3 +96,4 @@ class MethodStep(Step):
         for problem in self.draft.problems_of("method"):
             self._problems.addWidget(ProblemLine(problem))
         self.form.refresh()
+        self.targets.refresh()

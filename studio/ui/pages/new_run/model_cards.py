@@ -35,7 +35,6 @@ class ModelCards(QWidget):
         self.cards: dict[str, OptionCard] = {}
         self._facts: dict[str, ModelFacts] = {}
         self._machine: Machine | None = None
-        draft.changed.connect(self.refresh)
 
     def show_models(self, found: Sequence[ModelFacts]) -> None:
         """Replace the cards."""

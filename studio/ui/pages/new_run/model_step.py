@@ -14,8 +14,9 @@ from studio.ui.background import Task
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fetching import Fetching, fetch, take_in
 from studio.ui.pages.new_run.hub_search import HubSearch
+from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.model_cards import ModelCards, badges, describe
-from studio.ui.pages.new_run.step import Step
+from studio.ui.pages.new_run.step import MODEL, Step
 from studio.ui.session import Session
 from studio.ui.widgets import (
     Button,
@@ -33,13 +34,11 @@ from studio.ui.widgets import (
 class ModelStep(Step):
     """The starter model, models on this machine, a folder or GGUF file, the hub."""
 
-    title = "Model"
-    prefixes = ("model",)
+    heading = "Choose a model"
+    text = "What you start from. Any of them becomes your own."
 
-    def __init__(self, session: Session, draft: RecipeDraft) -> None:
-        super().__init__(
-            session, draft, "Choose a model", "What you start from. Any of them becomes your own."
-        )
+    def __init__(self, session: Session, draft: RecipeDraft, rows: RowsLooker) -> None:
+        super().__init__(session, draft, rows)
         self._task: Task | None = None
         self._starter_facts: ModelFacts | None = None
         self.starter = self._starter_card()
@@ -54,10 +53,8 @@ class ModelStep(Step):
         self.hub = HubSearch(session)
         self.hub.wanted.connect(self._get)
         self._lay_out()
-        draft.changed.connect(self.refresh)
         session.models_changed.connect(self.reload)
         self.reload()
-        self.refresh()
 
     def _starter_card(self) -> OptionCard:
         facts = starter()
@@ -105,13 +102,13 @@ class ModelStep(Step):
             self.draft.model_changed.emit()
 
     def refresh(self) -> None:
-        """Show the draft as it is now."""
         own = str(starter_path(self.session.home))
         self.starter.setChecked(self.draft.is_starter or self.draft.model_path == own)
         self._show_starter()
+        self.cards.refresh()
         clear(self._problems)
         for problem in self.draft.problems:
-            if self.owns(problem) and self.draft.model_path and problem.severity != "info":
+            if MODEL.owns(problem) and self.draft.model_path and problem.severity != "info":
                 self._problems.addWidget(ProblemLine(problem))
 
     def _show_starter(self) -> None:

@@ -14,19 +14,12 @@ from studio.core.recipe import Recipe
 from studio.library.folders import Home
 from studio.ui.background import Task
 from studio.ui.pages.new_run import keeping
-from studio.ui.pages.new_run.dataset_step import DatasetStep
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit_panel import FitPanel
-from studio.ui.pages.new_run.hyper_step import HyperStep
 from studio.ui.pages.new_run.looking import ModelLooker, RowsLooker
-from studio.ui.pages.new_run.method_step import MethodStep
-from studio.ui.pages.new_run.model_step import ModelStep
-from studio.ui.pages.new_run.review_step import ReviewStep
-from studio.ui.pages.new_run.step import Step
+from studio.ui.pages.new_run.step import REVIEW, STEPS, Step
 from studio.ui.session import Session
 from studio.ui.widgets import Button, InlineMessage, StepHeader, column, label, row
-
-STEPS: tuple[type[Step], ...] = (ModelStep, DatasetStep, MethodStep, HyperStep, ReviewStep)
 
 
 def prepare(preparer: Any, home: Home, recipe: Recipe, progress: Any, cancelled: Any) -> Path:
@@ -58,14 +51,9 @@ class NewRunPage(QWidget):
     def step(self, index: int) -> Step:
         """The step, built on its first visit."""
         if index not in self._built:
-            kind = STEPS[index]
-            made = (
-                DatasetStep(self.session, self.draft, self._rows)
-                if kind is DatasetStep
-                else kind(self.session, self.draft)  # type: ignore[call-arg]
-            )
-            if isinstance(made, ReviewStep):
-                made.asked.connect(self.go_to)
+            made = STEPS[index].build(self.session, self.draft, self._rows)
+            if STEPS[index] is REVIEW:
+                made.asked.connect(self.go_to)  # type: ignore[attr-defined]
             self._built[index] = made
             self.stack.addWidget(made)
         return self._built[index]
@@ -84,7 +72,7 @@ class NewRunPage(QWidget):
 
     def go_to(self, title: str) -> None:
         """Show the step of this title."""
-        self.go([kind.title for kind in STEPS].index(title))
+        self.go([entry.title for entry in STEPS].index(title))
 
     def refresh(self) -> None:
         """Show where every step stands."""
@@ -99,7 +87,7 @@ class NewRunPage(QWidget):
     # building
 
     def _lay_out(self) -> None:
-        self.header = StepHeader([kind.title for kind in STEPS])
+        self.header = StepHeader([entry.title for entry in STEPS])
         self.header.asked.connect(self.go)
         self.stack = QStackedWidget()
         self.message = InlineMessage(closable=True)
@@ -176,10 +164,9 @@ class NewRunPage(QWidget):
     def _state(self, index: int) -> str:
         if index == self.draft.step:
             return "now"
-        kind = STEPS[index]
         if index not in self._visited:
             return "todo"
-        if any(kind.owns(problem) for problem in self.draft.blocking):
+        if any(STEPS[index].owns(problem) for problem in self.draft.blocking):
             return "problem"
         return "done" if index in self._built and self._built[index].complete() else "todo"
 

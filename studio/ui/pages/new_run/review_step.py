@@ -16,6 +16,7 @@ from studio.ui.icons import IconLabel
 from studio.ui.pages.new_run import keeping
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.step import Step
 from studio.ui.session import Session
 from studio.ui.widgets import (
@@ -34,15 +35,13 @@ from studio.ui.widgets import (
 class ReviewStep(Step):
     """Shows it all once more. `asked` wants to go to a step (its title)."""
 
-    title = "Review"
-    prefixes = ("name", "sample_prompts", "version", "task", "")
+    heading = "Review and start"
+    text = "What was learnt is kept whenever you stop."
 
     asked = Signal(str)
 
-    def __init__(self, session: Session, draft: RecipeDraft) -> None:
-        super().__init__(
-            session, draft, "Review and start", "What was learnt is kept whenever you stop."
-        )
+    def __init__(self, session: Session, draft: RecipeDraft, rows: RowsLooker) -> None:
+        super().__init__(session, draft, rows)
         self.form = Form(draft)
         self.name = LineEdit("Name of the run", placeholder="Named after model and method")
         self._summary = Card(spacing=13)
@@ -55,8 +54,6 @@ class ReviewStep(Step):
         self.body.addWidget(self._findings)
         self._recipe_card()
         self.body.addStretch(1)
-        draft.changed.connect(self.refresh)
-        self.refresh()
 
     def complete(self) -> bool:
         return False  # there is always something to do here: start
@@ -76,7 +73,6 @@ class ReviewStep(Step):
         self.body.addWidget(card)
 
     def refresh(self) -> None:
-        """Show the draft as it is now."""
         clear(self._lines)
         for index, (step, title, value, detail) in enumerate(summary(self.draft)):
             if index:

@@ -27,7 +27,6 @@ class TargetModules(QWidget):
         self._problems = column(spacing=4)
         head = row(label("Target modules", "b"), None, self.mode)
         self.setLayout(column(head, self._flow, self._hint, self._problems, spacing=8))
-        draft.changed.connect(self.refresh)
         draft.model_changed.connect(self._build)
         draft.model_known.connect(self._build)
         self._build()
