@@ -1,0 +1,91 @@
+"""A person at a real window: real mouse, real keys, real processes, from launch to chat."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from studio.core.events import Ended, Started, Step
+from studio.library import jobs
+from studio.library.folders import Home
+from tests.end_to_end.driver import Window
+from tests.end_to_end.left import processes_of
+
+AnEvent = TypeVar("AnEvent")
+
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """A small dataset of chat rows."""
+    lines = [
+        {
+            "messages": [
+                {"role": "user", "content": f"Note {n}: coffee with Ben."},
+                {"role": "assistant", "content": json.dumps({"n": n, "name": "Ben"})},
+            ]
+        }
+        for n in range(24)
+    ]
+    file = tmp_path / "notes.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return file
+
+
+def choose(window: Window, rows: Path, epochs: int) -> None:
+    """Through the wizard to its last step."""
+    window.click("Tiny")
+    window.click("Continue")
+    window.write("Path of a dataset", str(rows))
+    window.key("Return")
+    window.wait_for("24 rows")
+    window.click("Continue")
+    window.click("LoRA")
+    window.click("Continue")
+    window.click("Quick look")
+    window.write("Epochs", str(epochs))
+    window.click("Continue")
+    window.wait_for("Review and start", "notes.jsonl", "LoRA", f"{epochs} epochs")
+
+
+def the_run(home: Home) -> Path:
+    (run,) = home.runs.iterdir()
+    return run
+
+
+def heard(run: Path, kind: type[AnEvent]) -> AnEvent | None:
+    """The last event of a kind in the run's log."""
+    found = [event for event in jobs.read_events(run)[0] if isinstance(event, kind)]
+    return found[-1] if found else None
+
+
+def test_from_launch_to_chat(window: Window, home: Home, rows: Path) -> None:
+    choose(window, rows, epochs=3)
+    window.click("Start training")
+    window.wait_for("Finished", "Step 6 of 6", seconds=120)
+    ended = window.wait("the engine's end", lambda _: heard(the_run(home), Ended))
+    assert ended.code == 0
+
+
+def test_a_killed_engine_is_told_within_two_seconds(window: Window, home: Home, rows: Path) -> None:
+    choose(window, rows, epochs=5000)
+    window.click("Start training")
+    window.wait("a step", lambda _: list(home.runs.iterdir()) and heard(the_run(home), Step), 120)
+    window.wait_for("Training", "Step ")
+    started = heard(the_run(home), Started)
+    assert started is not None
+    assert started.pid in [process.pid for process in processes_of(the_run(home))]
+    os.kill(started.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    window.wait_for("The engine was killed", "Crashed", seconds=10)
+    assert time.monotonic() - killed <= 2
+    assert processes_of(the_run(home)) == []
+    window.click("New run")
+    window.wait_for("Choose a model")
