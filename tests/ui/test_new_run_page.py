@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QTextEdit,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from studio.core.errors import StudioError
@@ -135,6 +144,23 @@ class TestFrame:
             assert chosen.panel.width() == 296
         assert "An estimate" in chosen.panel.note.text()
         assert "of 8.0 GB" in chosen.panel.room.text()
+
+    @pytest.mark.parametrize("index", range(5))
+    def test_everything_has_a_name_and_takes_the_keyboard(
+        self, chosen: NewRunPage, qtbot: QtBot, index: int
+    ) -> None:
+        chosen.draft.set_dataset("sample")
+        qtbot.waitUntil(lambda: chosen.draft.report is not None, timeout=SLOW)
+        chosen.go(index)
+        kinds = (QAbstractButton, QLineEdit, QComboBox, QPlainTextEdit, QTextEdit, DropZone)
+        found = [child for kind in kinds for child in chosen.findChildren(kind)]
+        for child in (each for each in found if each.isVisible()):
+            if child.objectName().startswith("qt_") or isinstance(child, QToolButton):
+                continue  # Qt's own, inside of an editor
+            assert child.accessibleName(), child
+            grouped = isinstance(child, QAbstractButton) and child.group() is not None
+            # arrow keys move inside of a group, Tab reaches the one that is on
+            assert grouped or child.focusPolicy() & Qt.FocusPolicy.TabFocus, child
 
 
 class TestModel:

@@ -102,6 +102,8 @@ class HubSearch(QWidget):
             f"{say.count(model.downloads)} downloads" if model.downloads else "",
         ]
         detail = ElidedLabel(" \N{MIDDLE DOT} ".join(part for part in parts if part), "mute")
+        if not detail.text():
+            detail.hide()
         pill = Pill("Needs a token" if model.gated else "", "warn")
         if model.gated:
             pill.setToolTip("Accept its terms on the hub, then save your token in Settings.")

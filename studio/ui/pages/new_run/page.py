@@ -62,6 +62,7 @@ class NewRunPage(QWidget):
         """Show a step."""
         index = max(0, min(index, len(STEPS) - 1))
         self._visited.add(index)
+        self.message.hide()
         shown = self.step(index)
         self.stack.setCurrentWidget(shown)
         if self.draft.step != index:
@@ -91,7 +92,9 @@ class NewRunPage(QWidget):
         self.header.asked.connect(self.go)
         self.stack = QStackedWidget()
         self.message = InlineMessage(closable=True)
-        left = column(self.header, 4, self.message, spacing=12)
+        above = column(self.message)
+        above.setContentsMargins(0, 0, 6, 0)
+        left = column(self.header, 4, above, spacing=12)
         left.setContentsMargins(32, 26, 20, 0)
         left.addWidget(self.stack, 1)
         self.panel = FitPanel(self.draft)
