@@ -105,12 +105,12 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> list[str]:
 
 
 def size(count: float) -> str:
-    """Bytes for people, in binary units."""
-    for unit in ("B", "KiB", "MiB"):
+    """Bytes for people; 1 KB is 1024 bytes, as on the box of a card."""
+    for unit in ("B", "KB", "MB"):
         if abs(count) < 1024:
             return f"{count:.0f} {unit}"
         count /= 1024
-    return f"{count:.1f} GiB"
+    return f"{count:.1f} GB"
 
 
 def number(value: object, form: str = ".3f") -> str:

@@ -96,7 +96,7 @@ def _choose(
     if verdicts["lora"] == "unknown":
         return "lora", "LoRA is the usual choice; what it takes here isn't known."
     device = (estimates["lora"].devices or ("this machine",))[0]
-    size = {method: f"about {estimates[method].upper_bytes / GIB:.1f} GiB" for method in METHODS}
+    size = {method: f"about {estimates[method].upper_bytes / GIB:.1f} GB" for method in METHODS}
     if verdicts["lora"] == "fits":
         return "lora", (
             f"LoRA fits on {device} with room ({size['lora']} at most) and learns nearly as well "

@@ -217,8 +217,8 @@ def _room(
     if needed > machine.disk_free_bytes:
         yield Problem(
             field="method",
-            text=f"Checkpoints would take about {needed / GIB:.1f} GiB (an estimate), and "
-            f"{machine.disk_free_bytes / GIB:.1f} GiB of disk are free.",
+            text=f"Checkpoints would take about {needed / GIB:.1f} GB (an estimate), and "
+            f"{machine.disk_free_bytes / GIB:.1f} GB of disk are free.",
             fix="Free disk space, or choose another home folder.",
         )
 
@@ -231,8 +231,8 @@ def _memory(estimate: memory.Estimate, machine: Machine) -> Problem:
     return Problem(
         field="method",
         text=f"The run {'just fits' if tight else 'does not fit'}: estimated "
-        f"{estimate.expected_bytes / GIB:.1f} GiB, at most {estimate.upper_bytes / GIB:.1f}, and "
-        f"{estimate.available_bytes / GIB:.1f} GiB of {kind} are free.",
+        f"{estimate.expected_bytes / GIB:.1f} GB, at most {estimate.upper_bytes / GIB:.1f}, and "
+        f"{estimate.available_bytes / GIB:.1f} GB of {kind} are free.",
         fix=estimate.advice[0] if estimate.advice else "Close other programs.",
         severity="error" if hopeless else "warning",
     )

@@ -278,5 +278,5 @@ def _advice(
         if upper - other.upper_bytes > upper * 0.02:
             fits = "; that would fit" if other.verdict == "fits" else ""
             saved = (upper - other.upper_bytes) / GIB
-            found.append((other.upper_bytes, f"{text}: about {saved:.1f} GiB less{fits}."))
+            found.append((other.upper_bytes, f"{text}: about {saved:.1f} GB less{fits}."))
     return tuple(text for _, text in sorted(found))

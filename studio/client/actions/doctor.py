@@ -110,7 +110,7 @@ def _cards(machine: Machine) -> Iterator[Finding]:
 
 
 def _card(gpu: Gpu) -> Finding:
-    facts = f"{gpu.name}: {gpu.free_bytes / GIB:.1f} of {gpu.total_bytes / GIB:.1f} GiB free"
+    facts = f"{gpu.name}: {gpu.free_bytes / GIB:.1f} of {gpu.total_bytes / GIB:.1f} GB free"
     if "+cpu" in (_version("torch") or ""):
         return Finding(
             name="GPU",
@@ -173,7 +173,7 @@ def _processor(machine: Machine) -> Finding:
 
 def _ram(machine: Machine) -> Finding:
     free, total = machine.ram_free_bytes, machine.ram_total_bytes
-    text = f"{free / GIB:.1f} of {total / GIB:.1f} GiB free."
+    text = f"{free / GIB:.1f} of {total / GIB:.1f} GB free."
     if free < LOW_RAM:
         return Finding(name="RAM", status="warning", text=text, fix="Close other programs.")
     return Finding(name="RAM", status="ok", text=text)
@@ -181,7 +181,7 @@ def _ram(machine: Machine) -> Finding:
 
 def _disk(machine: Machine) -> Finding:
     free = machine.disk_free_bytes
-    text = f"{free / GIB:.1f} GiB free where the studio's folder is."
+    text = f"{free / GIB:.1f} GB free where the studio's folder is."
     if free >= LOW_DISK:
         return Finding(name="disk", status="ok", text=text)
     status: Status = "warning" if free >= NO_DISK else "problem"

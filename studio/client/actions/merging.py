@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from studio.client.actions.jobs import Hear, Orders, run_job
 from studio.client.keeper import Keeper
 from studio.core.commands import Merge
 from studio.core.errors import StudioError
-from studio.core.recipe import DatasetPart, ModelPart
+from studio.core.recipe import ModelPart
 from studio.library import adapters, datasets, models, resources, runs
 from studio.library.folders import Home
 
@@ -99,27 +100,12 @@ def _what_is(home: Home, folder: Path) -> str | None:
 
 def _dataset_folders(home: Home) -> set[Path]:
     """Folders that runs of this home were trained on."""
-    parts: set[DatasetPart] = set()
+    found: set[Path] = set()
     for row in runs.listing(home):
-        if row.kind == "train":
-            parts.update(_parts(row.path))
-    found = set()
-    for part in parts:
-        try:
-            path = datasets.resolve(part)
-        except StudioError:
-            continue
-        if path.is_dir():
-            found.add(path.resolve())
+        with contextlib.suppress(StudioError):
+            parts = runs.recipe_of(row.path).dataset if row.kind == "train" else ()
+            found.update(path.resolve() for path in map(datasets.resolve, parts) if path.is_dir())
     return found
-
-
-def _parts(run: Path) -> list[DatasetPart]:
-    try:
-        recipe = runs.recipe_of(run)
-    except StudioError:
-        return []
-    return [DatasetPart(path=part.path) for part in recipe.dataset]
 
 
 def _refuse_unwritable(target: Path) -> None:

@@ -1,0 +1,101 @@
+"""Arguments, help, exit statuses, and what the command line never loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from studio.library.folders import Home
+from tests.support.command_line import ROOT, ask, call, command
+
+VERBS = [
+    *("quickstart", "train", "resume", "stop", "pause", "save", "sample", "runs", "check"),
+    *("estimate", "dataset", "models", "adapters", "chat", "merge", "doctor"),
+]
+
+
+def test_help_names_every_verb(home: Home) -> None:
+    said = call(home, "--help")
+    assert said.code == 0
+    assert all(f"    {verb}" in said.out for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(home: Home, verb: str) -> None:
+    said = call(home, verb, "--help")
+    assert said.code == 0
+    assert f"finetune-studio {verb}" in said.out
+    assert "--json" in said.out
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nonsense",), ("train",), ("runs", "--frobnicate"), ("chat", "--seed", "x")]
+)
+def test_wrong_usage_is_status_2(home: Home, arguments: tuple[str, ...]) -> None:
+    said = ask(home, *arguments)
+    assert said.code == 2
+    assert said.error["title"] == "Wrong usage"
+    people = call(home, *arguments)
+    assert people.code == 2
+    assert people.out == ""
+    assert "usage: finetune-studio" in people.err
+
+
+def test_an_error_is_a_sentence_and_a_fix(home: Home) -> None:
+    said = call(home, "train", "nowhere.yaml")
+    assert said.code == 1
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "No such recipe: There is no file nowhere.yaml.",
+        "Give the path of a recipe file.",
+    ]
+
+
+def test_the_home_may_be_named_before_the_verb(home: Home) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "studio", "--home", str(home.root), "runs", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == '{"result":[]}\n'
+
+
+def test_a_reader_that_leaves_is_no_fault(home: Home) -> None:
+    process = subprocess.Popen(
+        command(home, "doctor", "--json"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+def test_nothing_heavy_is_loaded() -> None:
+    heavy = "torch transformers datasets peft pyarrow tokenizers huggingface_hub PySide6 numpy"
+    code = (
+        "import sys\n"
+        "from studio.cli.program import parser\n"
+        "parser()\n"
+        f"print([name for name in {heavy.split()!r} if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+def test_the_process_is_chosen_before_anything_loads() -> None:
+    code = (
+        "import sys\n"
+        "import studio.__main__\n"
+        "print([name for name in ('msgspec', 'yaml', 'argparse') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
