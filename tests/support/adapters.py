@@ -46,3 +46,10 @@ def with_peft(model: Path, adapter: Path, dtype: torch.dtype = torch.float32) ->
 def logits(model: Any, ids: list[int]) -> torch.Tensor:
     """[positions, vocabulary] in float32."""
     return model(input_ids=torch.tensor([ids])).logits[0].float()
+
+
+def attach_plain(model: Any, adapter: Path) -> Any:
+    """An adapter on a loaded model by plain peft."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
+        return PeftModel.from_pretrained(model, str(adapter)).eval()
