@@ -37,7 +37,11 @@ def checkpoint_activations(model: nn.Module) -> None:
             f"{type(causal).__name__} can't compute its activations again.",
             "Set gradient checkpointing to no.",
         )
-    causal.gradient_checkpointing_enable({"use_reentrant": False})
+    # transformers 5.23 gave it another name
+    enable = getattr(
+        causal, "activation_checkpointing_enable", causal.gradient_checkpointing_enable
+    )
+    enable({"use_reentrant": False})
 
 
 def _with_adapter(model: PreTrainedModel, lora: LoraPart, base_name: str) -> PeftModel:

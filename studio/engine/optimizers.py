@@ -7,13 +7,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from studio.core.recipe import TrainingPart
+from studio.core.recipe import Optimizer, TrainingPart
+
+_UNPAGED: dict[Optimizer, Optimizer] = {
+    "paged_adamw": "adamw",
+    "paged_adamw_8bit": "adamw_8bit",
+}
 
 
 def build(model: nn.Module, training: TrainingPart, rate: float) -> torch.optim.Optimizer:
     """The optimizer over the model's trainable weights. Biases and norms never decay."""
     groups = _groups(model, training.weight_decay)
-    match training.optimizer:
+    match _kind(model, training.optimizer):
         case "adamw":
             return torch.optim.AdamW(groups, lr=rate, fused=True)
         case "adafactor":
@@ -21,6 +26,12 @@ def build(model: nn.Module, training: TrainingPart, rate: float) -> torch.optim.
 
             return Adafactor(groups, lr=rate, scale_parameter=False, relative_step=False)
     return _of_bitsandbytes(model, groups, training, rate)
+
+
+def _kind(model: nn.Module, name: Optimizer) -> Optimizer:
+    """Paging moves states between card and memory; on a processor there is nothing to page."""
+    on_card = any(weight.is_cuda for weight in model.parameters())
+    return name if on_card else _UNPAGED.get(name, name)
 
 
 def _groups(model: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -51,5 +62,5 @@ def _of_bitsandbytes(
             GlobalOptimManager.get_instance().register_module_override(
                 module, "weight", {"optim_bits": 32}
             )
-    optimizer: torch.optim.Optimizer = kinds[training.optimizer](groups, lr=rate)
+    optimizer: torch.optim.Optimizer = kinds[_kind(model, training.optimizer)](groups, lr=rate)
     return optimizer

@@ -19,7 +19,7 @@ from studio.engine.job import Context
 from studio.library import jobs, runs
 from studio.library.folders import Home, JobFolder
 
-WORDS = "coffee tea bread milk paper window river garden winter morning".split()
+WORDS = ("coffee", "tea", "bread", "milk", "paper", "window", "river", "garden", "night", "rain")
 
 
 def chats(count: int) -> list[tuple[str, str]]:
