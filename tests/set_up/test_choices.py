@@ -163,6 +163,29 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return commands
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in is a shell script")
+def test_the_starter_model_is_fetched_once_for_each_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fetch that fails is said and tried again the next time; the studio starts all the same."""
+    clone = environment.Environment(tmp_path)
+    clone.python.parent.mkdir(parents=True)
+    python = '#!/bin/sh\necho "$FINETUNE_STUDIO_HOME|$*" >> "$ASKED"\necho no luck\nexit $FAIL\n'
+    clone.python.write_text(python, "utf-8")
+    clone.python.chmod(0o755)
+    monkeypatch.setattr(environment.Environment, "prepare", lambda *_: clone.python)
+    monkeypatch.setattr(handover, "Environment", lambda: clone)
+    monkeypatch.setattr(handover, "_become", lambda _: 0)
+    monkeypatch.setenv("ASKED", str(tmp_path / "asked"))
+    for home, fail in (("/one", 1), ("/one", 0), ("/one", 0), ("/two", 0)):
+        monkeypatch.setenv("FAIL", str(fail))
+        assert handover.run(["runs", "--home", home]) == 0
+    fetch = "-P -m studio models download starter"
+    asked = (tmp_path / "asked").read_text("utf-8").splitlines()
+    assert asked == [f"/one|{fetch}", f"/one|{fetch}", f"/two|{fetch}"]
+    assert "no luck\nThe studio starts without it" in capsys.readouterr().err
+
+
 STUDIO = ["-P", "-m", "studio"]
 
 
