@@ -146,7 +146,6 @@ class Environment:
 
     def _pip(self, *arguments: str | Path) -> None:
         pip: list[str | Path] = [self.python, "-m", "pip", "install", "--no-input"]
-        quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
         self._stages.run(
             [*pip, "--progress-bar", "off", "-c", self.locks / "torch.txt", *arguments], **quiet
         )

@@ -27,6 +27,14 @@ NO_NETWORK = (
 DISK_FULL = ("No space left on device", "not enough space on the disk", "Errno 28")
 
 
+# pip as it is by default, whatever a person's own settings say about where to install
+PLAIN_PIP = {
+    "PIP_USER": "0",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_ROOT_USER_ACTION": "ignore",
+}
+
+
 class SetUpError(Exception):
     """What happened, in one sentence, and what to do about it, in another."""
 
@@ -60,7 +68,7 @@ class Stages:
             log.write(f"\n$ {' '.join(map(str, command))}\n".encode())
             log.flush()
             before = log.tell()
-            code = _wait(command, log.fileno(), os.environ | environment)
+            code = _wait(command, log.fileno(), os.environ | PLAIN_PIP | environment)
         if code:
             with self.log.open("rb") as log:
                 log.seek(before)
