@@ -74,6 +74,9 @@ def main(arguments: Sequence[str]) -> int:
     except StudioError as error:
         console.error(error)
         return OUR_FAULT if isinstance(error, Fault) else USERS_TO_MEND
+    except OSError as error:
+        console.error(_of_the_system(error))
+        return USERS_TO_MEND
     except Exception as error:
         traceback.print_exc()
         console.error(_unforeseen(error))
@@ -87,8 +90,21 @@ def _run(arguments: list[str], console: Console) -> int:
         return int(leaving.code or 0)
     named = getattr(options, "home", None)
     home = Home(named.expanduser().absolute() if named else default_root())
+    if options.verb != "doctor":
+        _make(home)
     status: int | None = options.run(home, options, console)
     return status or DONE
+
+
+def _make(home: Home) -> None:
+    try:
+        home.make()
+    except OSError as error:
+        raise StudioError(
+            "The studio's folder can't be used",
+            f"{home.root} can't be written ({error.strerror or error}).",
+            "Make it writable, or name another folder with --home.",
+        ) from error
 
 
 def _add_shared(place: argparse.ArgumentParser) -> None:
@@ -120,6 +136,16 @@ def _reader_left() -> int:
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return USERS_TO_MEND
+
+
+def _of_the_system(error: OSError) -> StudioError:
+    """A full disk, a folder that may not be written, a file that vanished."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return StudioError(
+        "The system refused",
+        f"{what}.",
+        "Check that there is room on the disk and that the folder may be written, then try again.",
+    )
 
 
 def _unforeseen(error: Exception) -> StudioError:

@@ -15,7 +15,7 @@ import yaml
 from studio.library.folders import Home
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 240
+SECONDS = 900
 
 
 @dataclass(frozen=True)

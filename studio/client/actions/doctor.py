@@ -52,16 +52,23 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def diagnose(home: Home) -> list[Finding]:
     """Every finding. Loads neither torch nor Qt."""
     found = [_python(), *map(_library, LIBRARIES), _library("PySide6-Essentials")]
-    found.append(_home(home))
+    folder = _home(home)
+    found.append(folder)
+    if folder.status == "ok":
+        found += _machine(home)
+    checks: tuple[Callable[[], Finding], ...] = (_display, _keyring)
+    return found + [check() for check in checks] + [_starter(home)]
+
+
+def _machine(home: Home) -> Iterator[Finding]:
+    """What the keeper sees; it keeps its own files in the home folder."""
     try:
         machine = machine_now(home)
     except StudioError as error:
-        found.append(Finding(name="keeper", status="problem", text=error.text, fix=error.fix))
-    else:
-        found.append(Finding(name="keeper", status="ok", text="The background process answers."))
-        found += [*_cards(machine), _processor(machine), _ram(machine), _disk(machine)]
-    checks: tuple[Callable[[], Finding], ...] = (_display, _keyring)
-    return found + [check() for check in checks] + [_starter(home)]
+        yield Finding(name="keeper", status="problem", text=error.text, fix=error.fix)
+        return
+    yield Finding(name="keeper", status="ok", text="The background process answers.")
+    yield from (*_cards(machine), _processor(machine), _ram(machine), _disk(machine))
 
 
 def _python() -> Finding:
