@@ -70,6 +70,7 @@ class Heading(QWidget):
 
     def set_text(self, title: str, subtitle: str) -> None:
         self.title.setText(title)
+        self.title.setMaximumWidth(self.title.sizeHint().width())  # what is beside it stays there
         self.title.updateGeometry()
         self.subtitle.setText(subtitle)
         self.subtitle.setVisible(bool(subtitle))

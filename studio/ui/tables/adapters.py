@@ -1,0 +1,93 @@
+"""The adapters of the library as a Qt item model, and what to say of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
+
+from studio.library.adapters import AdapterFacts
+from studio.ui import format as say
+from studio.ui.tables.runs import when
+
+Index = QModelIndex | QPersistentModelIndex
+METHODS = {"lora": "LoRA", "qlora": "QLoRA", "dora": "DoRA"}
+FACTS_ROLE = Qt.ItemDataRole.UserRole + 1
+NONE = "\N{EN DASH}"
+DOT = "  \N{MIDDLE DOT}  "
+
+
+def method(facts: AdapterFacts) -> str:
+    """QLoRA r16."""
+    name = METHODS.get(facts.method, facts.method or "LoRA")
+    return f"{name} r{facts.rank}" if facts.rank else name
+
+
+def about(facts: AdapterFacts) -> str:
+    """Base, dataset, size and date in one line."""
+    dataset = Path(facts.dataset).name
+    made = ("imported " if facts.imported else "") + when(facts.created_at)
+    parts = (facts.base_name or "base unknown", dataset, say.size(facts.bytes), made)
+    return DOT.join(part for part in parts if part)
+
+
+def loss(value: float | None) -> str:
+    return NONE if value is None else f"{value:.3f}"
+
+
+def matches(facts: AdapterFacts, text: str) -> bool:
+    """Whether every word of `text` stands somewhere in what is known of the adapter."""
+    known = " ".join((facts.name, facts.base, facts.dataset, method(facts), facts.run)).lower()
+    return all(word in known for word in text.lower().split())
+
+
+class AdaptersModel(QAbstractListModel):
+    """Rows of AdapterFacts, those that match the search."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._all: list[AdapterFacts] = []
+        self._shown: list[AdapterFacts] = []
+        self._search = ""
+
+    @property
+    def total(self) -> int:
+        """How many there are, found or not."""
+        return len(self._all)
+
+    def set_rows(self, rows: Sequence[AdapterFacts]) -> None:
+        self._all = list(rows)
+        self._filter()
+
+    def set_search(self, text: str) -> None:
+        self._search = text
+        self._filter()
+
+    def facts(self, row: int) -> AdapterFacts | None:
+        return self._shown[row] if 0 <= row < len(self._shown) else None
+
+    def row_of(self, path: str) -> int:
+        """The row of an adapter's folder; -1 where it isn't shown."""
+        return next((row for row, facts in enumerate(self._shown) if facts.path == path), -1)
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._shown)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        facts = self.facts(index.row())
+        if facts is None or not index.isValid():
+            return None
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return facts.name
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return ", ".join((facts.name, method(facts), about(facts), facts.problem))
+            case Qt.ItemDataRole.ToolTipRole:
+                return facts.problem or facts.path
+        return facts if role == FACTS_ROLE else None
+
+    def _filter(self) -> None:
+        self.beginResetModel()
+        self._shown = [facts for facts in self._all if matches(facts, self._search)]
+        self.endResetModel()

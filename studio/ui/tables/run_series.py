@@ -1,0 +1,73 @@
+"""The curves of one run, from its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from studio.core import events as ev
+from studio.ui.tables.series import Series, Smoothed
+
+GIB = 1024**3
+
+
+class RunSeries:
+    """Everything over steps, memory over minutes of training. A resumed run goes on where it
+    was taken up: what it had done beyond that is dropped."""
+
+    def __init__(self) -> None:
+        self.train = Series()
+        self.smooth = Smoothed()
+        self.evaluated = Series()
+        self.rate = Series()
+        self.norm = Series()
+        self.speed = Series()
+        self.memory = Series()
+        self.on_card = False
+
+    def take(self, found: Iterable[ev.AnyEvent]) -> None:
+        """Add what these events say; steps are gathered so that each buffer grows once."""
+        steps: list[ev.Step] = []
+        for event in found:
+            if isinstance(event, ev.Step):
+                steps.append(event)
+            elif isinstance(event, ev.Evaluated):
+                self.evaluated.extend([event.step], [event.metrics.get("loss")])
+            elif isinstance(event, ev.Started):
+                self._add(steps)
+                steps = []
+                self._cut(event.resumed_from)
+        self._add(steps)
+
+    def _add(self, steps: list[ev.Step]) -> None:
+        if not steps:
+            return
+        xs = [float(step.step) for step in steps]
+        for series, name in (
+            (self.train, "loss"),
+            (self.smooth, "loss"),
+            (self.rate, "learning_rate"),
+            (self.norm, "grad_norm"),
+            (self.speed, "tokens_per_second"),
+        ):
+            series.extend(xs, [step.metrics.get(name) for step in steps])
+        self.on_card = steps[-1].metrics.get("vram_bytes") is not None
+        used = [
+            step.metrics.get("vram_bytes") or step.metrics.get("memory_bytes") for step in steps
+        ]
+        minutes = [step.seconds / 60 for step in steps]
+        self.memory.extend(minutes, [None if each is None else each / GIB for each in used])
+
+    def _cut(self, step: int) -> None:
+        kept = len(self.train)
+        for series in (
+            self.train,
+            self.smooth,
+            self.evaluated,
+            self.rate,
+            self.norm,
+            self.speed,
+        ):
+            series.cut(step)
+        if len(self.train) < kept:
+            at = self.memory.x[len(self.train) - 1] if len(self.train) else -1.0
+            self.memory.cut(float(at))
