@@ -68,14 +68,14 @@ def _show(app: QApplication, home: Home) -> int:
     session = Session(home)
     session.theme.apply(session.settings.theme)
     window = MainWindow(session)
-    hook = sys.excepthook
+    hooks = sys.excepthook, threading.excepthook
     catch_everything(session)
     window.painted.connect(lambda: _painted(session))
     window.show()
     try:
         return app.exec()
     finally:
-        sys.excepthook = hook
+        sys.excepthook, threading.excepthook = hooks
         session.close()
 
 

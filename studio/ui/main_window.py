@@ -189,6 +189,7 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self._remember()
+        self.hide()  # ending what is under way may take a moment
         self.session.close()
         event.accept()
 

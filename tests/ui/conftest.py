@@ -82,3 +82,11 @@ def new_run(session: Session, machine: Machine, show: Show) -> NewRunPage:
     page.resize(1056, 800)
     show(page)
     return page
+
+
+@pytest.fixture
+def chosen(new_run: NewRunPage, own_model: Path, qtbot: QtBot) -> NewRunPage:
+    """The wizard with the tiny model chosen."""
+    new_run.draft.set_model(str(own_model))
+    qtbot.waitUntil(lambda: new_run.draft.model is not None)
+    return new_run

@@ -1,17 +1,17 @@
-"""The wizard by keys and clicks, with the real preparer."""
+"""The wizard's frame and its start, by keys and clicks, with the real preparer."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+import yaml
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QAbstractButton,
     QComboBox,
+    QFileDialog,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -21,68 +21,20 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from studio.core import problems
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
 from studio.library import runs
 from studio.library.folders import Home, JobFolder
 from studio.ui.pages.new_run import NewRunPage, keeping
-from studio.ui.pages.new_run.dataset_step import DatasetStep
 from studio.ui.pages.new_run.hyper_step import HyperStep
 from studio.ui.pages.new_run.method_step import MethodStep
 from studio.ui.pages.new_run.model_step import ModelStep
 from studio.ui.pages.new_run.review_step import ReviewStep
 from studio.ui.session import Session
-from studio.ui.widgets import DropZone, Field
+from studio.ui.widgets import DropZone
 from tests.ui.show import Show
-
-LEFT = Qt.MouseButton.LeftButton
-SLOW = 30_000
-
-
-def click(qtbot: QtBot, button: QWidget) -> None:
-    qtbot.mouseClick(button, LEFT)
-
-
-def type_over(qtbot: QtBot, field: Field, text: str) -> None:
-    """Replace what stands in a field by real keys."""
-    edit = field.editor
-    edit.setFocus()
-    qtbot.keyClick(edit, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
-    qtbot.keyClick(edit, Qt.Key.Key_Delete)
-    qtbot.keyClicks(edit, text)
-
-
-def drop(zone: DropZone, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    action, keys = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
-    zone.dropEvent(QDropEvent(QPointF(5, 5), action, data, LEFT, keys))
-
-
-def rows(path: Path, count: int, **columns: str) -> Path:
-    line = json.dumps(columns)
-    path.write_text(f"{line}\n" * count, encoding="utf-8")
-    return path
-
-
-def model_step(page: NewRunPage) -> ModelStep:
-    step = page.step(0)
-    assert isinstance(step, ModelStep)
-    return step
-
-
-def dataset_step(page: NewRunPage) -> DatasetStep:
-    step = page.step(1)
-    assert isinstance(step, DatasetStep)
-    return step
-
-
-@pytest.fixture
-def chosen(new_run: NewRunPage, own_model: Path, qtbot: QtBot) -> NewRunPage:
-    """The wizard with the tiny model chosen."""
-    new_run.draft.set_model(str(own_model))
-    qtbot.waitUntil(lambda: new_run.draft.model is not None)
-    return new_run
+from tests.ui.wizard import SLOW, click
 
 
 class TestFrame:
@@ -163,220 +115,6 @@ class TestFrame:
             assert grouped or child.focusPolicy() & Qt.FocusPolicy.TabFocus, child
 
 
-class TestModel:
-    def test_models_of_the_folder_are_offered_with_badges(
-        self, own_model: Path, new_run: NewRunPage, qtbot: QtBot
-    ) -> None:
-        cards = model_step(new_run).cards
-        qtbot.waitUntil(lambda: str(own_model) in cards.cards)
-        card = cards.cards[str(own_model)]
-        for badge in ("LoRA fits", "QLoRA fits", "Full fits"):
-            assert badge in card.accessibleDescription()
-        click(qtbot, card)
-        qtbot.waitUntil(lambda: new_run.draft.model is not None)
-        assert card.isChecked()
-        assert new_run.draft.recipe.model.path == str(own_model)
-
-    def test_a_broken_model_cannot_be_chosen_and_says_why(
-        self, home: Home, new_run: NewRunPage, qtbot: QtBot
-    ) -> None:
-        broken = home.models / "broken"
-        broken.mkdir()
-        new_run.session.models_changed.emit()
-        cards = model_step(new_run).cards
-        qtbot.waitUntil(lambda: str(broken) in cards.cards)
-        card = cards.cards[str(broken)]
-        assert not card.isEnabled()
-        assert "config.json" in card.accessibleDescription()
-
-    def test_a_dropped_folder_is_used_where_it_lies(
-        self, new_run: NewRunPage, tiny_model: Path, qtbot: QtBot
-    ) -> None:
-        drop(model_step(new_run).drop, tiny_model)
-        qtbot.waitUntil(lambda: new_run.draft.model is not None)
-        assert new_run.draft.recipe.model.path == str(tiny_model)
-
-    def test_a_folder_without_a_model_is_refused_with_a_fix(
-        self, new_run: NewRunPage, tmp_path: Path, qtbot: QtBot
-    ) -> None:
-        (tmp_path / "empty").mkdir()
-        drop(model_step(new_run).drop, tmp_path / "empty")
-        qtbot.waitUntil(lambda: new_run.draft.model is not None)
-        found = [problem for problem in new_run.draft.blocking if problem.field == "model"]
-        assert found
-        assert all(problem.fix for problem in found)
-
-    def test_a_file_that_is_no_gguf_is_refused_and_the_window_stays(
-        self, new_run: NewRunPage, tmp_path: Path, qtbot: QtBot
-    ) -> None:
-        (tmp_path / "model.gguf").write_bytes(b"not a model")
-        step = model_step(new_run)
-        drop(step.drop, tmp_path / "model.gguf")
-        qtbot.waitUntil(step.fetching.message.isVisible, timeout=SLOW)
-        assert step.fetching.message.title() == "Not a GGUF file"
-        assert not step.fetching.busy
-
-    def test_the_starter_may_be_chosen_before_it_is_here(
-        self, new_run: NewRunPage, qtbot: QtBot
-    ) -> None:
-        step = model_step(new_run)
-        click(qtbot, step.starter)
-        qtbot.waitUntil(lambda: new_run.draft.model_problem is not None)
-        assert "model" not in {problem.field for problem in new_run.draft.blocking}
-        qtbot.waitUntil(step.missing.isVisible)
-
-    def test_an_unreachable_hub_is_a_sentence(
-        self, new_run: NewRunPage, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
-    ) -> None:
-        monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-        hub = model_step(new_run).hub
-        hub.edit.setFocus()
-        qtbot.keyClicks(hub.edit, "smollm")
-        qtbot.keyClick(hub.edit, Qt.Key.Key_Return)
-        qtbot.waitUntil(hub.message.isVisible, timeout=SLOW)
-        assert "Traceback" not in hub.message.accessibleName()
-
-
-class TestDataset:
-    def test_the_lens_shows_what_is_trained(self, chosen: NewRunPage, qtbot: QtBot) -> None:
-        chosen.go(1)
-        step = dataset_step(chosen)
-        click(qtbot, step.sample)
-        qtbot.waitUntil(lambda: "trained" in step.lens._numbers.text(), timeout=SLOW)
-        text = step.lens.text.toPlainText()
-        assert "<|im_start|>" in text
-        assert "↵" in text
-        first = text
-        click(qtbot, step.lens.forth)
-        assert step.lens.text.toPlainText() != first
-        click(qtbot, step.lens.back)
-        assert step.lens.text.toPlainText() == first
-
-    def test_pages_beyond_the_first_are_fetched(self, chosen: NewRunPage, qtbot: QtBot) -> None:
-        chosen.go(1)
-        step = dataset_step(chosen)
-        chosen.draft.set_dataset("sample")
-        qtbot.waitUntil(lambda: "trained" in step.lens._numbers.text(), timeout=SLOW)
-        step.lens.go(439)
-        assert step.lens.text.toPlainText() == "Reading the row"
-        qtbot.waitUntil(lambda: "<|im_start|>" in step.lens.text.toPlainText(), timeout=SLOW)
-        assert not step.lens.forth.isEnabled()
-
-    def test_columns_that_nobody_knows_are_mapped_by_choosing(
-        self, chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
-    ) -> None:
-        chosen.go(1)
-        step = dataset_step(chosen)
-        path = rows(tmp_path / "odd.jsonl", 30, frage="How are you?", reply="I am well.")
-        drop(step.drop, path)
-        qtbot.waitUntil(step.columns.isVisible, timeout=SLOW)
-        assert "dataset" in {problem.field for problem in chosen.draft.blocking}
-        for role, column in (("prompt", "frage"), ("completion", "reply")):
-            box = step.columns.boxes[role]
-            box.setFocus()
-            while box.value() != column:
-                qtbot.keyClick(box, Qt.Key.Key_Down)
-        qtbot.waitUntil(
-            lambda: chosen.draft.report is not None and chosen.draft.report.usable_rows == 30,
-            timeout=SLOW,
-        )
-        assert chosen.draft.blocking == []
-        assert dict(chosen.draft.recipe.dataset[0].columns) == {
-            "prompt": "frage",
-            "completion": "reply",
-        }
-
-    def test_without_a_model_rows_are_counted_but_not_their_tokens(
-        self, new_run: NewRunPage, qtbot: QtBot
-    ) -> None:
-        new_run.go(1)
-        step = dataset_step(new_run)
-        new_run.draft.set_dataset("sample")
-        qtbot.waitUntil(lambda: new_run.draft.report is not None, timeout=SLOW)
-        assert "Choose a model first" in step.lens.text.toPlainText()
-        assert "440" in step._usable.accessibleName()
-
-    @pytest.mark.parametrize(
-        ("name", "content"),
-        [("missing.jsonl", None), ("empty.jsonl", ""), ("words.jsonl", "no json\n" * 5)],
-    )
-    def test_a_file_that_cannot_be_used_says_what_to_do(
-        self, new_run: NewRunPage, tmp_path: Path, qtbot: QtBot, name: str, content: str | None
-    ) -> None:
-        new_run.go(1)
-        if content is not None:
-            (tmp_path / name).write_text(content, encoding="utf-8")
-        step = dataset_step(new_run)
-        step.typed.setFocus()
-        qtbot.keyClicks(step.typed, str(tmp_path / name))
-        qtbot.keyClick(step.typed, Qt.Key.Key_Return)
-
-        def said() -> bool:
-            return any(p.field == "dataset" and p.fix for p in new_run.draft.blocking)
-
-        qtbot.waitUntil(said, timeout=SLOW)
-        click(qtbot, step._chosen.replace)
-        assert step.drop.isVisible()
-
-
-class TestSettings:
-    def test_what_is_typed_shows_its_problem_beside_it(
-        self, chosen: NewRunPage, qtbot: QtBot
-    ) -> None:
-        chosen.go(3)
-        step = chosen.step(3)
-        assert isinstance(step, HyperStep)
-        field = step.form.fields["training.epochs"]
-        type_over(qtbot, field, "lots")
-        assert "lots" in field.problems()[0].text
-        type_over(qtbot, field, "2.5")
-        assert field.problems() == ()
-        assert chosen.draft.recipe.training.epochs == 2.5
-
-    def test_a_preset_fills_the_fields(self, chosen: NewRunPage, qtbot: QtBot) -> None:
-        chosen.go(3)
-        step = chosen.step(3)
-        assert isinstance(step, HyperStep)
-        click(qtbot, step.presets.button("quick look"))
-        assert step.form.fields["training.epochs"].editor.property("text") == "1"
-        assert chosen.draft.recipe.lora.rank == 8
-
-    def test_everything_can_be_shown(self, chosen: NewRunPage, qtbot: QtBot) -> None:
-        chosen.go(3)
-        step = chosen.step(3)
-        assert isinstance(step, HyperStep)
-        assert not step.everything.isVisible()
-        click(qtbot, step.more)
-        assert step.everything.isVisible()
-        seed = step.form.fields["training.seed"]
-        type_over(qtbot, seed, "7")
-        assert chosen.draft.recipe.training.seed == 7
-
-    def test_the_method_is_recommended_with_a_reason(
-        self, chosen: NewRunPage, qtbot: QtBot
-    ) -> None:
-        chosen.go(2)
-        step = chosen.step(2)
-        assert isinstance(step, MethodStep)
-        assert "Recommended" in step.cards["lora"].accessibleDescription()
-        assert "LoRA fits" in step._reason.text()
-        click(qtbot, step.cards["full"])
-        assert chosen.draft.recipe.method == "full"
-        assert not step._lora.isVisible()
-
-    def test_targets_are_the_models_own_modules(self, chosen: NewRunPage, qtbot: QtBot) -> None:
-        chosen.go(2)
-        step = chosen.step(2)
-        assert isinstance(step, MethodStep)
-        click(qtbot, step.targets.mode.button("some"))
-        assert set(step.targets.chips) == {
-            *("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-        }
-        for name in ("gate_proj", "up_proj", "down_proj"):
-            click(qtbot, step.targets.chips[name])
-        assert chosen.draft.recipe.lora.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
-
-
 class Worker:
     """Takes orders and says yes, or no."""
 
@@ -430,6 +168,25 @@ class TestReview:
         assert isinstance(step, ReviewStep)
         assert "dataset: sample" in step.yaml.toPlainText()
         assert "max_length: 128" in step.yaml.toPlainText()
+
+    def test_the_recipe_is_saved_where_asked(
+        self,
+        review: NewRunPage,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        qtbot: QtBot,
+    ) -> None:
+        target = tmp_path / "mine.yaml"
+        monkeypatch.setattr(
+            QFileDialog, "getSaveFileName", lambda *_: (str(target), "Recipes (*.yaml)")
+        )
+        step = review.step(4)
+        assert isinstance(step, ReviewStep)
+        click(qtbot, step.save)
+        qtbot.waitUntil(target.exists)
+        recipe, found = problems.read(yaml.safe_load(target.read_text(encoding="utf-8")))
+        assert found == []
+        assert recipe == review.draft.recipe
 
     def test_start_prepares_the_run_and_hands_it_over(
         self, review: NewRunPage, session: Session, qtbot: QtBot

@@ -53,7 +53,7 @@ class DatasetStep(Step):
         self._chosen = ChosenDataset()
         self._chosen.replace.clicked.connect(lambda: draft.set_dataset(""))
         self._chosen.map.clicked.connect(self._toggle_columns)
-        self._chosen.cancelled.connect(rows.cancel)
+        self._chosen.cancelled.connect(rows.give_up)
         self._details = QWidget()
         self._details.setLayout(self._report_part())
         for part in (self._choose, self._chosen, self._details):

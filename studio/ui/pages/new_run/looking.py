@@ -111,8 +111,16 @@ class RowsLooker(QObject):
             progress=self.progressed.emit,
         )
 
+    def give_up(self) -> None:
+        """Stop reading because the user said so, and say that the rows aren't known."""
+        self.cancel()
+        fix = "Press Replace and choose the dataset again."
+        self._draft.know_dataset(
+            None, Problem(field="dataset", text="Reading the rows was cancelled.", fix=fix)
+        )
+
     def cancel(self) -> None:
-        """Give up what is being read."""
+        """Drop what is being read."""
         if self._task is not None:
             self._task.cancel()
             self._task = None

@@ -54,6 +54,7 @@ class ModelStep(Step):
         self.hub.wanted.connect(self._get)
         self._lay_out()
         session.models_changed.connect(self.reload)
+        session.settings_changed.connect(self.reload)  # one more folder to look in
         self.reload()
 
     def _starter_card(self) -> OptionCard:

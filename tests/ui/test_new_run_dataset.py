@@ -1,0 +1,94 @@
+"""Choosing a dataset: the token lens, columns, and files that can't be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from studio.ui.pages.new_run import NewRunPage
+from tests.ui.wizard import SLOW, click, dataset_step, drop, rows
+
+
+class TestDataset:
+    def test_the_lens_shows_what_is_trained(self, chosen: NewRunPage, qtbot: QtBot) -> None:
+        chosen.go(1)
+        step = dataset_step(chosen)
+        click(qtbot, step.sample)
+        qtbot.waitUntil(lambda: "trained" in step.lens._numbers.text(), timeout=SLOW)
+        text = step.lens.text.toPlainText()
+        assert "<|im_start|>" in text
+        assert "↵" in text
+        first = text
+        click(qtbot, step.lens.forth)
+        assert step.lens.text.toPlainText() != first
+        click(qtbot, step.lens.back)
+        assert step.lens.text.toPlainText() == first
+
+    def test_pages_beyond_the_first_are_fetched(self, chosen: NewRunPage, qtbot: QtBot) -> None:
+        chosen.go(1)
+        step = dataset_step(chosen)
+        chosen.draft.set_dataset("sample")
+        qtbot.waitUntil(lambda: "trained" in step.lens._numbers.text(), timeout=SLOW)
+        step.lens.go(439)
+        assert step.lens.text.toPlainText() == "Reading the row"
+        qtbot.waitUntil(lambda: "<|im_start|>" in step.lens.text.toPlainText(), timeout=SLOW)
+        assert not step.lens.forth.isEnabled()
+
+    def test_columns_that_nobody_knows_are_mapped_by_choosing(
+        self, chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
+    ) -> None:
+        chosen.go(1)
+        step = dataset_step(chosen)
+        path = rows(tmp_path / "odd.jsonl", 30, frage="How are you?", reply="I am well.")
+        drop(step.drop, path)
+        qtbot.waitUntil(step.columns.isVisible, timeout=SLOW)
+        assert "dataset" in {problem.field for problem in chosen.draft.blocking}
+        for role, column in (("prompt", "frage"), ("completion", "reply")):
+            box = step.columns.boxes[role]
+            box.setFocus()
+            while box.value() != column:
+                qtbot.keyClick(box, Qt.Key.Key_Down)
+        qtbot.waitUntil(
+            lambda: chosen.draft.report is not None and chosen.draft.report.usable_rows == 30,
+            timeout=SLOW,
+        )
+        assert chosen.draft.blocking == []
+        assert dict(chosen.draft.recipe.dataset[0].columns) == {
+            "prompt": "frage",
+            "completion": "reply",
+        }
+
+    def test_without_a_model_rows_are_counted_but_not_their_tokens(
+        self, new_run: NewRunPage, qtbot: QtBot
+    ) -> None:
+        new_run.go(1)
+        step = dataset_step(new_run)
+        new_run.draft.set_dataset("sample")
+        qtbot.waitUntil(lambda: new_run.draft.report is not None, timeout=SLOW)
+        assert "Choose a model first" in step.lens.text.toPlainText()
+        assert "440" in step._usable.accessibleName()
+
+    @pytest.mark.parametrize(
+        ("name", "content"),
+        [("missing.jsonl", None), ("empty.jsonl", ""), ("words.jsonl", "no json\n" * 5)],
+    )
+    def test_a_file_that_cannot_be_used_says_what_to_do(
+        self, new_run: NewRunPage, tmp_path: Path, qtbot: QtBot, name: str, content: str | None
+    ) -> None:
+        new_run.go(1)
+        if content is not None:
+            (tmp_path / name).write_text(content, encoding="utf-8")
+        step = dataset_step(new_run)
+        step.typed.setFocus()
+        qtbot.keyClicks(step.typed, str(tmp_path / name))
+        qtbot.keyClick(step.typed, Qt.Key.Key_Return)
+
+        def said() -> bool:
+            return any(p.field == "dataset" and p.fix for p in new_run.draft.blocking)
+
+        qtbot.waitUntil(said, timeout=SLOW)
+        click(qtbot, step._chosen.replace)
+        assert step.drop.isVisible()
