@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from accelerate.optimizer import AcceleratedOptimizer  # type: ignore[import-untyped]
@@ -14,8 +13,8 @@ from studio.engine import memory, optimizers, schedule, setup
 from studio.engine.checkpoint import Stateful, trainable
 from studio.engine.control import Control
 from studio.engine.data import Row
+from studio.engine.job import Context
 from studio.engine.setup import Setup
-from studio.library.folders import JobFolder
 
 MOST_SKIPS = 20
 
@@ -35,11 +34,11 @@ class StepResult:
 class Learner:
     """A setup with its optimizer and learning rate schedule."""
 
-    def __init__(self, ready: Setup, total_steps: int, folder: Path, control: Control) -> None:
+    def __init__(self, context: Context, ready: Setup, total_steps: int, control: Control) -> None:
         training = ready.recipe.training
         self.setup = ready
         self.control = control
-        self._folder = JobFolder(folder)
+        self._context = context
         self._weights = list(trainable(ready.model).values())
         plain = optimizers.build(ready.model, training, ready.decided.learning_rate)
         self.scheduler = schedule.build(plain, training, total_steps)
@@ -93,10 +92,13 @@ class Learner:
             try:
                 return self._accumulate(rows)
             except torch.OutOfMemoryError:
-                smaller = setup.with_smaller_batches(self.setup, self._folder)
+                smaller = setup.with_smaller_batches(self.setup, self._context.folder)
                 if smaller is None:
                     raise
             self.setup = smaller
+            self._context.channel.note(
+                "The card has no room for this batch; going on with smaller micro-batches."
+            )
             self.optimizer.zero_grad()
             memory.forget_peak()
 

@@ -30,7 +30,7 @@ def run(context: Context) -> None:
 def _measure(context: Context, ready: Setup, control: Control) -> dict[str, object]:
     assert isinstance(context.job, Measure)
     steps = context.job.steps
-    learner = Learner(ready, steps, context.folder.path, control)
+    learner = Learner(context, ready, steps, control)
     rows = longest_rows(ready)
     memory.forget_peak()
     tokens, start = 0, time.perf_counter()

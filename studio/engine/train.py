@@ -46,7 +46,7 @@ class Training:
         self.rows = ready.train_rows
         self.eval_rows = ready.eval_rows
         self.steps = Steps.plan(len(self.rows), self.training)
-        self.learner = Learner(ready, self.steps.total, context.folder.path, control)
+        self.learner = Learner(context, ready, self.steps.total, control)
         self.checkpoints = Checkpoints(context.folder.checkpoints)
         self.progress = Progress()
         self.saved_at = time.monotonic()
