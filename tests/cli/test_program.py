@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from studio.__main__ import SCREENS
 from studio.library.folders import Home
 from tests.support.command_line import ROOT, ask, call, command
 
@@ -89,6 +91,19 @@ def test_nothing_heavy_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there is a screen")
+def test_a_window_without_a_screen_is_a_sentence(home: Home) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "studio", "--home", str(home.root)],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k not in SCREENS},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("There is no screen here")
 
 
 def test_the_process_is_chosen_before_anything_loads() -> None:

@@ -20,6 +20,8 @@ def test_quickstart(home: Home, starter_model: Path, tmp_path: Path) -> None:
     result = said.result
     assert result["metric_before"] < 0.2
     assert result["metric_after"] > 0.85
+    assert result["shared_values"] == 0
+    assert result["new_patterns"] >= 1 / 3
     assert result["merged"] == str(out)
     assert Path(result["run"]).parent == home.runs
     assert Path(result["adapter"], "adapter_model.safetensors").is_file()

@@ -57,7 +57,9 @@ def _lines(result: dict[str, Any]) -> list[str]:
         "",
         f"Trained an adapter in {duration(result['seconds'])}.",
         f"Held-out notes turned into the exact JSON: {result['metric_before']:.0%} before, "
-        f"{result['metric_after']:.0%} after ({result['rows']} notes it never saw).",
+        f"{result['metric_after']:.0%} after.",
+        f"That is on {result['rows']} notes it never saw: {result['shared_values']:.0%} of their "
+        f"values are in the training notes, {result['new_patterns']:.0%} have a new wording.",
         "",
         f"You      {result['prompt']}",
         f"Before   {' '.join(result['answer_before'].split())}",

@@ -37,7 +37,7 @@ def recipe() -> Recipe:
         method="lora",
         lora=LoraPart(rank=16, alpha=32.0),
         data=DataPart(max_length=128, eval_share=0.05),
-        training=TrainingPart(epochs=1.5, batch_size=16, learning_rate=5e-4),
+        training=TrainingPart(epochs=1.0, batch_size=16, learning_rate=5e-4),
     )
 
 
@@ -75,10 +75,13 @@ def quickstart(
     progress("Merging the adapter into the model", None)
     target = target or free_path(home.models, f"{model.name}-{run.name}")
     merged = merge(home, adapter, target, keeper=keeper, hear=hear)
+    overlap = datasets.sample_overlap()
     return {
         "metric_before": scored["metric_before"],
         "metric_after": scored["metric_after"],
         "rows": scored["rows"],
+        "shared_values": overlap.shared_values,
+        "new_patterns": overlap.new_patterns,
         "run": str(run),
         "adapter": str(adapter),
         "merged": merged["path"],
