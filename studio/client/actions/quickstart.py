@@ -75,6 +75,22 @@ def quickstart(
     progress("Merging the adapter into the model", None)
     target = target or free_path(home.models, f"{model.name}-{run.name}")
     merged = merge(home, adapter, target, keeper=keeper, hear=hear)
+    return {
+        **_scores(scored),
+        "run": str(run),
+        "adapter": str(adapter),
+        "merged": merged["path"],
+        "passport": merged.get("passport"),
+        **{key: trained.get(key) for key in ("train_loss", "eval_loss", "tokens_per_second")},
+        "prompt": PROMPT,
+        "answer_before": answers[0],
+        "answer_after": answers[1],
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _scores(scored: dict[str, Any]) -> dict[str, Any]:
+    """Shares of right answers, and how far the held-out rows are from the training rows."""
     overlap = datasets.sample_overlap()
     return {
         "metric_before": scored["metric_before"],
@@ -82,17 +98,6 @@ def quickstart(
         "rows": scored["rows"],
         "shared_values": overlap.shared_values,
         "new_patterns": overlap.new_patterns,
-        "run": str(run),
-        "adapter": str(adapter),
-        "merged": merged["path"],
-        "passport": merged.get("passport"),
-        "train_loss": trained.get("train_loss"),
-        "eval_loss": trained.get("eval_loss"),
-        "tokens_per_second": trained.get("tokens_per_second"),
-        "prompt": PROMPT,
-        "answer_before": answers[0],
-        "answer_after": answers[1],
-        "seconds": round(time.monotonic() - started, 1),
     }
 
 
