@@ -9,7 +9,7 @@ def size(count: float) -> str:
     """Bytes as GB, MB or KB, of 1024 each, as on the box of a graphics card."""
     if count >= 100 * _GIB:
         return f"{count / _GIB:.0f} GB"
-    if count >= 0.995 * _GIB:
+    if count >= 1000 * _MIB:
         return f"{count / _GIB:.1f} GB"
     if count >= _MIB:
         return f"{count / _MIB:.0f} MB"

@@ -7,7 +7,7 @@ import sys
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QColor, QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QComboBox, QLabel, QLineEdit, QWidget
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from studio.core.errors import StudioError
@@ -41,6 +41,7 @@ from studio.ui.widgets import (
     column,
     label,
 )
+from studio.ui.widgets.flow import AdaptiveGrid
 from tests.ui.show import Show
 
 LEFT = Qt.MouseButton.LeftButton
@@ -172,6 +173,36 @@ def test_steps_say_where_they_stand_and_ask_to_go(show: Show, qtbot: QtBot) -> N
     with qtbot.waitSignal(header.asked) as heard:
         qtbot.mouseClick(header.buttons[0], LEFT)
     assert heard.args == [0]
+
+
+def test_a_narrow_header_names_the_current_step_alone(show: Show) -> None:
+    header = StepHeader(["Model", "Dataset", "Method", "Hyperparameters", "Review"])
+    header.set_states(["done", "now", "todo", "todo", "todo"])
+    header.resize(900, 40)
+    show(header)
+    wide = header.buttons[3].width()
+    header.resize(420, 40)
+    QApplication.processEvents()
+    assert header.buttons[3].width() < wide / 2
+    assert header.buttons[3].toolTip() == "Hyperparameters"
+    assert header.buttons[1].width() >= header.buttons[1].full_width()
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "columns"), [(4, 900, 4), (4, 420, 2), (3, 300, 1), (9, 420, 3), (1, 50, 1)]
+)
+def test_columns_follow_the_room(themed: Theme, count: int, width: int, columns: int) -> None:
+    whole = QWidget()
+    grid = AdaptiveGrid(4, 120, *(Button(str(n)) for n in range(count)))
+    whole.setLayout(grid)
+    whole.resize(width, grid.heightForWidth(width))
+    grid.setGeometry(whole.rect())
+    assert grid.columns_in(width) == columns
+    places = [grid.itemAt(n).geometry() for n in range(count)]
+    assert len({place.x() for place in places}) == min(count, columns)
+    assert max(place.right() for place in places) < width
+    assert not any(a.intersects(b) for a in places for b in places if a is not b)
+    whole.deleteLater()
 
 
 class TestNumberEdit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from studio.ui.icons import pixmap
@@ -25,7 +25,7 @@ class StepButton(QPushButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        self._number, self._state = number, "todo"
+        self._number, self._state, self._compact = number, "todo", False
         self.set_state("todo")
         theme().changed.connect(self.update)
 
@@ -38,9 +38,21 @@ class StepButton(QPushButton):
         self.setAccessibleName(f"Step {self._number}: {self.text()}, {spoken[state]}")
         self.update()
 
-    def sizeHint(self) -> QSize:
+    def set_compact(self, compact: bool) -> None:
+        """Compact steps show their name only while they are the current one."""
+        if compact != self._compact:
+            self._compact = compact
+            self.updateGeometry()
+            self.update()
+
+    def full_width(self) -> int:
+        """The width with its name, in pixels."""
         widest = QFontMetrics(sans(13, QFont.Weight.DemiBold)).horizontalAdvance(self.text())
-        return QSize(widest + _DOT + 20, 34)
+        return widest + _DOT + 20
+
+    def sizeHint(self) -> QSize:
+        short = self._compact and self._state != "now"
+        return QSize(_DOT + 6 if short else self.full_width(), 34)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -109,3 +121,15 @@ class StepHeader(QWidget):
         """One state (done, now, todo, problem) for each step."""
         for button, state in zip(self.buttons, states, strict=True):
             button.set_state(state)
+            button.updateGeometry()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(240, 34)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        gaps = 24 * (len(self.buttons) - 1)
+        needed = sum(button.full_width() for button in self.buttons) + gaps
+        for button in self.buttons:
+            button.set_compact(needed > self.width())
+            button.setToolTip(button.text() if needed > self.width() else "")

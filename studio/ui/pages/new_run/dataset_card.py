@@ -31,7 +31,6 @@ class ChosenDataset(Card):
         self.map = Button("Columns", "ghost")
         self.replace = Button("Replace", "ghost")
         head = row(IconLabel("file", "accent_text", 20), self._name, self._rows, spacing=10)
-        head.addWidget(self._format)
         head.addStretch(1)
         head.addWidget(self.map)
         head.addWidget(self.replace)
@@ -43,7 +42,9 @@ class ChosenDataset(Card):
         self._busy = QWidget()
         self._busy.setLayout(column(self._bar, row(self._doing, None, cancel), spacing=6))
         self._busy.hide()
-        self.add(head, self._reason, self._busy)
+        about = row(self._format, spacing=10)
+        about.addWidget(self._reason, 1)
+        self.add(head, about, self._busy)
 
     def show_dataset(self, part: DatasetPart, report: DatasetReport | None) -> None:
         """Show which dataset it is, and what is known of it so far."""

@@ -31,6 +31,7 @@ from studio.ui.widgets import (
     label,
     row,
 )
+from studio.ui.widgets.flow import AdaptiveGrid
 
 FILTERS = "Datasets (*.jsonl *.json *.csv *.tsv *.parquet *.txt *.gz *.zst);;All files (*)"
 TRAIN_ON = [
@@ -109,7 +110,7 @@ class DatasetStep(Step):
         self._tokens = StatTile("Tokens")
         self._learnt = StatTile("Trained")
         self._cut = StatTile("Too long")
-        tiles = grid(4, self._usable, self._tokens, self._learnt, self._cut)
+        tiles = AdaptiveGrid(4, 130, self._usable, self._tokens, self._learnt, self._cut)
         self._lengths = Card(margin=16, spacing=10)
         self.histogram = Histogram()
         self._lengths.add(label("Rows by length", "h2"), self.histogram)

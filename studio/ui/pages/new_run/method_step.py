@@ -15,6 +15,7 @@ from studio.ui.pages.new_run.step import Step
 from studio.ui.pages.new_run.targets import TargetModules
 from studio.ui.session import Session
 from studio.ui.widgets import Card, OptionCard, ProblemLine, clear, column, grid, label, row
+from studio.ui.widgets.flow import AdaptiveGrid
 
 TEXTS: dict[Method, str] = {
     "lora": "The model stays as it is in 16 bits, and a small adapter learns beside it.",
@@ -39,7 +40,7 @@ class MethodStep(Step):
             card.clicked.connect(lambda _=False, wanted=method: draft.set("method", wanted))
             group.addButton(card)
             self.cards[method] = card
-        self.body.addLayout(grid(3, *self.cards.values()))
+        self.body.addLayout(AdaptiveGrid(3, 190, *self.cards.values()))
         self._reason = label("", "sub", wrap=True)
         self._lamp = IconLabel("info", "accent_text", 16)
         reason = row(column(1, self._lamp, None), spacing=8)

@@ -14,7 +14,8 @@ from studio.library import models
 from studio.ui import format as say
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit_panel import VERDICTS
-from studio.ui.widgets import OptionCard, clear, column, grid
+from studio.ui.widgets import OptionCard, clear, column
+from studio.ui.widgets.flow import AdaptiveGrid
 
 SHORT: dict[Method, str] = {"lora": "LoRA", "qlora": "QLoRA", "full": "Full"}
 HEIGHT = 104
@@ -43,7 +44,7 @@ class ModelCards(QWidget):
         self.cards = {facts.path: self._card(facts) for facts in found}
         if self.cards:
             inside = QWidget()
-            inside.setLayout(grid(2, *self.cards.values()))
+            inside.setLayout(AdaptiveGrid(2, 290, *self.cards.values()))
             self._room.addWidget(inside)
         self._machine = None
         self.refresh()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout
 
 from studio.core.advice import NAMES
@@ -90,7 +90,12 @@ class ReviewStep(Step):
         edit = Button("Edit", "link")
         edit.setAccessibleName(f"Edit {title.lower()}")
         edit.clicked.connect(lambda: self.asked.emit(step))
-        line = row(name, ElidedLabel(value, "b"), ElidedLabel(detail, "mute"), spacing=12)
+        line = row(
+            name,
+            ElidedLabel(value, "b"),
+            ElidedLabel(detail, "mute", Qt.TextElideMode.ElideRight),
+            spacing=12,
+        )
         line.setStretch(2, 1)
         line.addWidget(edit)
         return line
