@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     GgufConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -22,7 +22,7 @@ from transformers import (
 from studio.core.commands import Cancel, Import, Stop
 from studio.core.errors import StudioError
 from studio.core.events import Cancelled, Finished
-from studio.engine import gguf_file, load
+from studio.engine import gguf_file, gguf_tokenizer, load
 from studio.engine.gguf_file import GgufFacts
 from studio.engine.job import Context
 from studio.library import models
@@ -31,6 +31,11 @@ from studio.library.files import PARTIAL, whole_folder
 PROBE = 'The capital of France is Paris: 1,234 naïve cafés — and {"a": [true]}.\n\tNext line'
 """Text with accents, digits, brackets and white space, for comparing tokenizers and models."""
 
+_INEXACT = (
+    "The file splits words in a way named “{}”, which is not known here; the general way is used, "
+    "so that a few texts become other tokens than in llama.cpp."
+)
+
 
 class _Unwanted(Exception):
     """The user gave the import up."""
@@ -38,10 +43,12 @@ class _Unwanted(Exception):
 
 @dataclass(frozen=True)
 class _Probe:
-    """What the model read from the GGUF says, to compare the written folder with."""
+    """What the model read from the GGUF says to these tokens, to compare the folder with."""
 
     ids: list[int]
     logits: torch.Tensor
+    vocabulary: dict[str, int]
+    eos: int | None
 
 
 def run(context: Context) -> None:
@@ -67,14 +74,17 @@ def _convert(context: Context, source: Path, out: Path, name: str) -> Path:
     model, tokenizer = _read(source, facts)
     with whole_folder(out) as folder:
         _say(context, "Writing the model folder")
-        probe = _probe(model, tokenizer)
         model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        settled = gguf_tokenizer.settle(tokenizer, folder)
+        probe = _probe(model, settled)
         _describe(folder, source, name or out.name, facts)
         del model
         gc.collect()
         _say(context, "Checking the model folder")
         _check(folder, probe)
+        _refuse_changed(tokenizer, probe)
+        if not gguf_tokenizer.is_exact(settled, facts):
+            context.channel.note(_INEXACT.format(facts.splits), "warning")
         _say(context, "Done")
     return out
 
@@ -96,9 +106,7 @@ def _read(source: Path, facts: GgufFacts) -> tuple[PreTrainedModel, PreTrainedTo
             local_files_only=True,
             output_loading_info=True,
         )
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source.parent, gguf_file=source.name, local_files_only=True
-        )
+        tokenizer = gguf_tokenizer.read(source, facts)
     except (ValueError, KeyError, NotImplementedError, IndexError, AttributeError) as error:
         raise _unreadable(source, error) from error
     model: PreTrainedModel = loaded[0]
@@ -115,7 +123,7 @@ def _probe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> _Probe
         raise _no_tokens()
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float()
-    return _Probe(ids, logits)
+    return _Probe(ids, logits, tokenizer.get_vocab(), tokenizer.eos_token_id)
 
 
 def _check(folder: Path, before: _Probe) -> None:
@@ -123,14 +131,20 @@ def _check(folder: Path, before: _Probe) -> None:
     if problems := models.errors(models.inspect(folder)):
         raise _bad_result(problems[0].text)
     tokenizer = load.load_tokenizer(folder)
-    model = load.load_model(folder, device=torch.device("cpu"))
-    after = _probe(model, tokenizer)
-    if after.ids != before.ids:
-        raise _bad_result("The saved tokenizer makes other tokens than the file's.")
+    after = _probe(load.load_model(folder, device=torch.device("cpu")), tokenizer)
+    plain = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    if not after.ids == before.ids == list(plain.encode(PROBE).ids):
+        raise _bad_result("The saved tokenizer makes other tokens each time it is loaded.")
     if not torch.allclose(after.logits, before.logits, rtol=1e-3, atol=1e-3):
         raise _bad_result("The saved model answers otherwise than the file's.")
     if str(tokenizer.decode(after.ids, skip_special_tokens=True)).strip() != PROBE:
         raise _bad_result("The tokenizer does not give back the text that it was given.")
+
+
+def _refuse_changed(tokenizer: PreTrainedTokenizerBase, probe: _Probe) -> None:
+    """The numbers of the tokens are the file's: the weights know them by these alone."""
+    if probe.vocabulary != tokenizer.get_vocab() or probe.eos != tokenizer.eos_token_id:
+        raise _bad_result("The saved tokenizer numbers its tokens otherwise than the file's.")
 
 
 def _describe(folder: Path, source: Path, name: str, facts: GgufFacts) -> None:

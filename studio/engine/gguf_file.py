@@ -16,19 +16,28 @@ from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURE
 
 from studio.core.errors import StudioError
 
-_ALIASES = {"qwen2moe": "qwen2_moe", "qwen3moe": "qwen3_moe", "gpt-oss": "gpt_oss"}
+_ALIASES = {
+    "qwen2moe": "qwen2_moe",
+    "qwen3moe": "qwen3_moe",
+    "gpt-oss": "gpt_oss",
+    "minimax-m2": "minimax_m2",
+}
 _KEPT = {"F32": torch.float32, "F16": torch.float16}
 
 
 @dataclass(frozen=True)
 class GgufFacts:
-    """A GGUF file: its architecture, how most weights are stored, and what they unpack to."""
+    """A GGUF file: its architecture, how most weights are stored, and what they unpack to.
+
+    `splits` is the file's name for the way its tokenizer splits words.
+    """
 
     architecture: str
     licence: str
     stored: str
     dtype: torch.dtype
     parameters: int
+    splits: str = ""
 
     @property
     def unpacked_bytes(self) -> int:
@@ -54,6 +63,7 @@ def read(source: Path) -> GgufFacts:
         stored=stored,
         dtype=_KEPT.get(stored, torch.bfloat16),
         parameters=sum(math.prod(int(n) for n in tensor.shape) for tensor in reader.tensors),
+        splits=str(_value(reader, "tokenizer.ggml.pre") or ""),
     )
 
 

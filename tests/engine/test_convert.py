@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
 
 from studio.core import events
 from studio.core.commands import Cancel, Import
@@ -41,6 +46,21 @@ def logits_of(folder: Path) -> torch.Tensor:
         return model(input_ids=ids, use_cache=False).logits
 
 
+def as_qwen(model: Path, folder: Path) -> Path:
+    """The tiny Llama as a Qwen2, which is the same with a bias on query, key and value."""
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config |= {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    weights = load_file(folder / "model.safetensors")
+    random = np.random.default_rng(1)
+    for name in [n for n in weights if n.split(".")[-2] in ("q_proj", "k_proj", "v_proj")]:
+        bias = random.normal(0, 0.5, weights[name].shape[0]).astype(np.float32)
+        weights[name.replace(".weight", ".bias")] = bias
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 def nothing_left(home: Home) -> bool:
     return list(home.models.iterdir()) == []
 
@@ -72,6 +92,37 @@ class TestConverted:
         assert after.apply_chat_template(said, tokenize=False) == before.apply_chat_template(
             said, tokenize=False
         )
+
+    def test_another_architecture(self, home: Home, tiny_model: Path, tmp_path: Path) -> None:
+        qwen = as_qwen(tiny_model, tmp_path / "qwen")
+        source = gguf_maker.write(qwen, tmp_path / "qwen.gguf", architecture="qwen2")
+        convert_to(home, source, home.models / "tiny")
+        (facts,) = models.listing(home)
+        assert facts.architecture == "Qwen2ForCausalLM"
+        before, after = load.load_tokenizer(qwen), load.load_tokenizer(Path(facts.path))
+        assert after(TEXT)["input_ids"] == before(TEXT)["input_ids"]
+        plain = Tokenizer.from_file(str(Path(facts.path) / "tokenizer.json"))
+        assert plain.encode(TEXT).ids == before(TEXT)["input_ids"]
+        torch.testing.assert_close(logits_of(home.models / "tiny"), logits_of(qwen))
+
+    def test_digits_are_split_where_the_file_says_so(
+        self, home: Home, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        source = gguf_maker.write(tiny_model, tmp_path / "tiny.gguf", splits="smollm")
+        assert isinstance(convert_to(home, source, home.models / "tiny"), events.Finished)
+        tokens = load.load_tokenizer(home.models / "tiny").tokenize("in 1234567890")
+        assert tokens[-11:] == ["Ġ", *"1234567890"]
+        general = load.load_tokenizer(tiny_model).tokenize("in 1234567890")
+        assert tokens != general
+
+    def test_an_unknown_way_to_split_is_said(
+        self, home: Home, tiny_model: Path, tmp_path: Path
+    ) -> None:
+        source = gguf_maker.write(tiny_model, tmp_path / "tiny.gguf", splits="zorp")
+        context = context_of(home, source, home.models / "tiny")
+        convert.run(context)
+        said = [e for e in jobs.read_events(context.folder.path)[0] if isinstance(e, events.Note)]
+        assert ["zorp" in note.text for note in said] == [True]
 
     def test_quantized_weights_are_unpacked_to_bfloat16(
         self, home: Home, tiny_model: Path, tmp_path: Path

@@ -1,4 +1,4 @@
-"""A GGUF file of a tiny Llama folder, written as llama.cpp's own converter would."""
+"""A GGUF file of a tiny model folder, written as llama.cpp's own converter would."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ def write(
     architecture: str = "llama",
     leave_out: tuple[str, ...] = (),
     tokenizer: bool = True,
+    splits: str = "default",
     parts: int = 1,
 ) -> Path:
-    """Write `model` (a float32 Llama folder) as one GGUF file. `leave_out` names tensors as
-    GGUF calls them."""
+    """Write `model` (a float32 folder) as one GGUF file; an unknown architecture is written like
+    a Llama. `leave_out` names tensors as GGUF calls them."""
     config = json.loads((model / "config.json").read_text("utf-8"))
     writer = gguf.GGUFWriter(file, architecture)
     _write_config(writer, config)
     if parts > 1:
         writer.add_uint16("split.count", parts)
     if tokenizer:
-        _write_tokenizer(writer, model, config)
-    for name, array in _tensors(model, config).items():
+        _write_tokenizer(writer, model, config, splits)
+    for name, array in _tensors(model, config, architecture).items():
         if name not in leave_out:
             kind = quantization if array.ndim == 2 else Quantization.F32
             writer.add_tensor(name, gguf.quants.quantize(array, kind), raw_dtype=kind)
@@ -58,14 +59,16 @@ def _write_config(writer: gguf.GGUFWriter, config: dict[str, Any]) -> None:
     writer.add_vocab_size(config["vocab_size"])
 
 
-def _write_tokenizer(writer: gguf.GGUFWriter, model: Path, config: dict[str, Any]) -> None:
+def _write_tokenizer(
+    writer: gguf.GGUFWriter, model: Path, config: dict[str, Any], splits: str
+) -> None:
     whole = json.loads((model / "tokenizer.json").read_text("utf-8"))
     tokens = sorted(whole["model"]["vocab"], key=whole["model"]["vocab"].__getitem__)
     special = {added["content"] for added in whole["added_tokens"]}
     merges = [m if isinstance(m, str) else " ".join(m) for m in whole["model"]["merges"]]
     kinds = gguf.TokenType
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("default")
+    writer.add_tokenizer_pre(splits)
     writer.add_token_list(tokens)
     writer.add_token_types([kinds.CONTROL if t in special else kinds.NORMAL for t in tokens])
     writer.add_token_merges(merges)
@@ -76,13 +79,15 @@ def _write_tokenizer(writer: gguf.GGUFWriter, model: Path, config: dict[str, Any
     writer.add_chat_template((model / "chat_template.jinja").read_text("utf-8"))
 
 
-def _tensors(model: Path, config: dict[str, Any]) -> dict[str, np.ndarray]:
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+def _tensors(model: Path, config: dict[str, Any], architecture: str) -> dict[str, np.ndarray]:
+    kinds = {name: kind for kind, name in gguf.MODEL_ARCH_NAMES.items()}
+    kind = kinds.get(architecture, gguf.MODEL_ARCH.LLAMA)
+    names = gguf.get_tensor_name_map(kind, config["num_hidden_layers"])
     heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
     found = {}
     for name, array in load_file(model / "model.safetensors").items():
-        count = heads.get(name.split(".")[-2])
-        written = names.get_name(name, try_suffixes=(".weight",))
+        count = heads.get(name.split(".")[-2]) if kind == gguf.MODEL_ARCH.LLAMA else None
+        written = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert written is not None
         found[written] = _permuted(array, count) if count else array
     return found
