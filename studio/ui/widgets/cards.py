@@ -75,10 +75,9 @@ class EmptyState(QWidget):
         self.title = label(title, "h2")
         self.text = label(text, "sub", wrap=True)
         self.text.setAlignment(center)
-        self.text.setMinimumWidth(420)
-        self.text.setMaximumWidth(460)
+        self.text.setFixedWidth(460)
         box.addWidget(self.title, 0, center)
-        box.addWidget(self.text, 0, center)
+        box.addLayout(row(None, self.text, None))  # an aligned item would get one line's height
         self.button = Button(action, "primary")
         if not action:
             self.button.hide()

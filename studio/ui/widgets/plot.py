@@ -13,7 +13,7 @@ from PySide6.QtCore import QEvent, QRectF, Qt, QTimer
 from PySide6.QtGui import QFont, QPainter, QPaintEvent, QWheelEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
-from studio.ui.tables.series import Floats, Series, highest, outline
+from studio.ui.tables.series import Floats, Series, highest, outline, sampled
 from studio.ui.theme import sans, theme
 from studio.ui.widgets.cards import Card
 from studio.ui.widgets.layout import row
@@ -159,7 +159,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self._dashes.setPen(colors.color("err"), width=1, style=Qt.PenStyle.DashLine)
         self._hair.setPen(colors.color("line2"), width=1)
         for curve in self._curves:
-            _paint(curve)
+            _paint(curve, self.devicePixelRatioF())
         self.refresh()
 
     def _draw(self) -> None:
@@ -173,9 +173,9 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.setAccessibleDescription(self.summary())
 
     def _points(self, curve: Curve) -> tuple[Floats, Floats]:
-        x, y = curve.series.x, curve.series.y
-        reduced = highest(x, y, BOLD_BUCKETS) if curve.bold else outline(x, y, BUCKETS)
-        return reduced[0], self._scaled(reduced[1])
+        few = highest if curve.area else sampled if curve.bold else outline
+        x, y = few(curve.series.x, curve.series.y, BOLD_BUCKETS if curve.bold else BUCKETS)
+        return x, self._scaled(y)
 
     def _scaled(self, y: Floats) -> Floats:
         if not self._log:
@@ -194,10 +194,13 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             high = max(high, float(self._scaled(np.array([self._limit]))[0]))
         if any(curve.area for curve in self._curves):
             low = min(0.0, low)
-        air = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
+        air = 0.08 * (high - low) or 0.1 * abs(high) or 1.0
         bottom = low if low == 0 and not self._log else low - air
         self.plotItem.vb.setRange(
-            xRange=(0.0, right), yRange=(bottom, high + air), padding=0, disableAutoRange=True
+            xRange=(0.0, 1.01 * right),
+            yRange=(bottom, high + air),
+            padding=0,
+            disableAutoRange=True,
         )
 
     def _moved(self, place: Any) -> None:
@@ -253,11 +256,11 @@ class _Axis(pg.AxisItem):  # type: ignore[misc]
             tickFont=_tick_font(),
             tickLength=0,
             tickTextOffset=8,
-            hideOverlappingLabels=True,
+            hideOverlappingLabels=False,
         )
         if side == "left":
             self.setGrid(150)
-            self.setWidth(52)
+            self.setWidth(44)
         else:
             self.setHeight(26)
 
@@ -306,9 +309,10 @@ class _ReadOut(QLabel):
         self.show()
 
 
-def _paint(curve: Curve) -> None:
+def _paint(curve: Curve, ratio: float) -> None:
+    """Colour a curve; pyqtgraph counts the width of a pen in the screen's own pixels."""
     color = theme().color(curve.token, 85 if curve.faint else 255)
-    curve.item.setPen(pg.mkPen(color, width=2 if curve.bold else 1))
+    curve.item.setPen(pg.mkPen(color, width=ratio * (2 if curve.bold else 1)))
     if curve.area:
         curve.item.setFillLevel(0.0)
         curve.item.setBrush(pg.mkBrush(theme().color(curve.token, 40)))
