@@ -114,7 +114,7 @@ def _per_cent(share: float | None) -> str:
 
 
 def _step(state: RunState) -> str:
-    words = [f"step {state.step}/{state.total_steps}"]
+    words = [f"step {state.step}" + (f"/{state.total_steps}" if state.total_steps else "")]
     if state.train_loss is not None:
         words.append(f"loss {state.train_loss:.3f}")
     if state.tokens_per_second:

@@ -128,7 +128,7 @@ def _model(recipe: Recipe, model: ModelFacts) -> Iterator[Problem]:
     if recipe.method == "qlora" and 0 < model.parameters < TINY:
         yield Problem(
             field="method",
-            text=f"This model has {model.parameters / 1e6:.0f} M parameters; a 4-bit base saves "
+            text=f"This model has {model.parameters / 1e6:.3g} M parameters; a 4-bit base saves "
             "little memory here and costs some quality.",
             fix="LoRA is usually the better choice for a model this small.",
             severity="info",
