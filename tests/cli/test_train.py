@@ -8,8 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
+from studio.client.keeper import Keeper
 from studio.library.folders import Home
 from tests.support.command_line import ask, call, finish, start, until, write_recipe
 
@@ -104,6 +106,19 @@ def test_a_run_outlives_its_command_line_and_is_attached_to(home: Home, long_rec
     assert (row["state"], row["living"]) == ("running", True)
     assert ask(home, "stop", "lo").code == 0
     assert finish(attached, lines).result["state"] == "stopped"
+
+
+def test_the_death_of_the_keeper_changes_nothing(home: Home, long_recipe: Path) -> None:
+    process = start(home, "train", long_recipe)
+    lines = until(process, "step")
+    with Keeper.connect(home, start=False) as keeper:
+        psutil.Process(keeper.welcome.pid).kill()
+    lines += until(process, "step")
+    assert ask(home, "stop", "long").code == 0
+    said = finish(process, lines)
+    assert (said.code, said.result["state"]) == (0, "stopped")
+    numbers = [step["step"] for step in said.events("step")]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_an_engine_that_is_killed_ends_in_a_sentence(home: Home, long_recipe: Path) -> None:
