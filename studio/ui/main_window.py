@@ -147,8 +147,15 @@ class MainWindow(QMainWindow):
         session.lost.connect(self.strip.machine.show_lost)
         session.said.connect(lambda text, tone: self.toast.say(text, tone))
         session.failed.connect(self._on_failed)
-        self.strip.opened.connect(session.open_run)
+        self.strip.opened.connect(self._open_job)
         self.banner.closed.connect(self._banner_room.hide)
+
+    def _open_job(self, kind: str, folder: str) -> None:
+        """A run opens itself; any other job opens the page that began it."""
+        if kind == "train":
+            self.session.open_run.emit(folder)
+        else:
+            self.go({"import": "new_run", "merge": "library"}.get(kind, "runs"))
 
     def _open_on(self, key: str, method: str) -> Callable[..., None]:
         def opened(*arguments: object) -> None:

@@ -13,11 +13,14 @@ from studio.ui import format as say
 from studio.ui.icons import IconLabel
 from studio.ui.widgets import Card, ElidedLabel, ProgressBar, StackedBar, label, row
 
+TITLES = {"import": "Importing a model", "merge": "Merging an adapter", "score": "Scoring"}
+"""Jobs that are no runs have no name that a person gave them."""
+
 
 class StatusStrip(QWidget):
-    """Always shows the machine; `opened` asks for the run whose job was clicked."""
+    """Always shows the machine; `opened` says which job was clicked: its kind and folder."""
 
-    opened = Signal(str)
+    opened = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +29,7 @@ class StatusStrip(QWidget):
         box.setSpacing(8)
         self.job = JobButton()
         self.job.hide()
-        self.job.clicked.connect(lambda: self.opened.emit(self.job.folder))
+        self.job.clicked.connect(lambda: self.opened.emit(self.job.kind, self.job.folder))
         self.machine = MachineCard()
         box.addWidget(self.job)
         box.addWidget(self.machine)
@@ -118,7 +121,7 @@ class JobButton(QPushButton):
         self.setProperty("k", "job")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.folder = ""
+        self.folder = self.kind = ""
         self._name = ElidedLabel("", "b")
         self._share = label("", "b")
         self._bar = ProgressBar("Progress of the job", 6)
@@ -137,14 +140,15 @@ class JobButton(QPushButton):
 
     def show_job(self, job: JobRow, others: int) -> None:
         """Show `job`; `others` more are living."""
-        self.folder = job.folder
-        self._name.setText(job.name)
+        self.folder, self.kind = job.folder, job.kind
+        name = TITLES.get(job.kind, job.name)
+        self._name.setText(name)
         self._share.setText("" if job.share is None else say.share(job.share))
         self._bar.set_value(job.share)
         left = _left(job)
         self._left.setText(left)
         self._more.setText(f"+{others} more" if others else "")
-        self.setAccessibleName(f"Open {job.name}: {self._share.text()} {left}")
+        self.setAccessibleName(f"Open {name}: {self._share.text()} {left}")
 
 
 def _left(job: JobRow) -> str:

@@ -150,6 +150,14 @@ class TestStrip:
             qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
         assert heard.args == ["/home/runs/tiny"]
 
+    def test_a_job_that_is_no_run_has_a_title_and_opens_its_page(
+        self, window: MainWindow, session: Session, qtbot: QtBot
+    ) -> None:
+        session.jobs_changed.emit([row(kind="merge", name="merge-3f2a", stage="Reading")])
+        assert window.strip.job.accessibleName() == "Open Merging an adapter:  Reading"
+        qtbot.mouseClick(window.strip.job, Qt.MouseButton.LeftButton)
+        assert window.current() == "library"
+
     def test_says_when_the_keeper_is_out_of_reach(
         self, window: MainWindow, session: Session
     ) -> None:

@@ -105,4 +105,4 @@ class Toast(QFrame):
     def _place(self) -> None:
         self.adjustSize()
         room = self._room.rect()
-        self.move((room.width() - self.width()) // 2, room.height() - self.height() - 24)
+        self.move((room.width() - self.width()) // 2, room.height() - self.height() - 76)
