@@ -1,0 +1,178 @@
+"""The conversation on screen: questions at the right, answers in columns that grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from studio.ui.pages.chat.turns import Answer, Turn
+from studio.ui.widgets import (
+    Card,
+    ElidedLabel,
+    IconButton,
+    ScrollArea,
+    clear,
+    column,
+    label,
+    restyle,
+    row,
+)
+
+_NEAR_END = 60
+
+
+class Transcript(ScrollArea):
+    """Shows turns; keeps to the end while the reader is there."""
+
+    def __init__(self) -> None:
+        super().__init__(spacing=22)
+        self.setAccessibleName("Conversation")
+        self.views: list[TurnView] = []
+        self.body.addStretch(1)
+        bar = self.verticalScrollBar()
+        self._at_end = True
+        bar.valueChanged.connect(lambda value: self._note_place(value, bar.maximum()))
+        bar.rangeChanged.connect(self._follow)
+
+    def add(self, turn: Turn) -> TurnView:
+        """Append a turn and go to it."""
+        view = TurnView(turn)
+        self.body.insertWidget(self.body.count() - 1, view)
+        self.views.append(view)
+        self._at_end = True
+        return view
+
+    def drop_last(self) -> None:
+        """Take the last turn away."""
+        view = self.views.pop()
+        view.hide()
+        self.body.removeWidget(view)
+        view.deleteLater()
+
+    def clear(self) -> None:
+        while self.views:
+            self.drop_last()
+
+    def _note_place(self, value: int, end: int) -> None:
+        self._at_end = value >= end - _NEAR_END
+
+    def _follow(self, low: int, high: int) -> None:
+        if self._at_end:
+            self.verticalScrollBar().setValue(high)
+
+
+class TurnView(QWidget):
+    """One question and its answers."""
+
+    def __init__(self, turn: Turn) -> None:
+        super().__init__()
+        self.turn = turn
+        self.question = QuestionBubble(turn.question)
+        self.cards = [AnswerCard(answer, len(turn.answers) > 1) for answer in turn.answers]
+        answers = row(*self.cards, spacing=14)
+        for number in range(len(self.cards)):
+            answers.setStretch(number, 1)
+        asked = row(None, self.question)
+        asked.setStretch(0, 1)
+        asked.setStretch(1, 4)
+        self.setLayout(column(asked, answers, spacing=12))
+
+
+class QuestionBubble(QFrame):
+    """What the user wrote."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.setProperty("card", "strip")
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+        words = _text_label(text)
+        widest = max(
+            (words.fontMetrics().horizontalAdvance(t) for t in text.splitlines()), default=0
+        )
+        words.setMinimumWidth(min(widest + 4, 520))
+        box = QHBoxLayout(self)
+        box.setContentsMargins(14, 10, 14, 10)
+        box.addWidget(words)
+        self.setAccessibleName(f"You: {text}")
+
+
+class AnswerCard(Card):
+    """One side's answer, as it grows."""
+
+    def __init__(self, answer: Answer, named: bool) -> None:
+        super().__init__(margin=14, spacing=4)
+        self.body.setContentsMargins(14, 6, 8, 12)
+        self.answer = answer
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.name = ElidedLabel(answer.name, "b", Qt.TextElideMode.ElideMiddle)
+        self.copy = IconButton("copy", "Copy this answer")
+        self.copy.setFixedSize(24, 24)
+        self.copy.clicked.connect(self._copy)
+        kept = self.copy.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)
+        self.copy.setSizePolicy(kept)
+        self.text = _text_label("")
+        self.foot = label("", "mute", wrap=True)
+        head = row(spacing=8)
+        head.addWidget(self.name, 1)
+        head.addWidget(self.copy)
+        self.add(head, self.text, self.foot, None)
+        self.name.setVisible(named or bool(answer.side))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the answer as it is now."""
+        answer = self.answer
+        self.text.setText(answer.text)
+        self.text.setVisible(bool(answer.text))
+        self.foot.setText(_foot(answer))
+        restyle(self.foot, "t", "err" if answer.stage == "failed" else "mute")
+        self.foot.setVisible(bool(self.foot.text()))
+        self.copy.setVisible(answer.over and bool(answer.text))
+        self.setAccessibleName(f"{answer.name}: {answer.text}")
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.answer.text)
+
+
+def _foot(answer: Answer) -> str:
+    match answer.stage:
+        case "waiting":
+            return "Waiting \N{HORIZONTAL ELLIPSIS}"
+        case "growing":
+            return ""
+        case "failed":
+            return answer.problem
+    tokens = f"{answer.tokens} token" + ("s" if answer.tokens != 1 else "")
+    parts = [tokens, f"{answer.tokens_per_second:.1f} tokens/s" if answer.tokens else ""]
+    if answer.stage == "stopped":
+        parts.insert(0, "Stopped")
+    elif not answer.text:
+        parts.insert(0, "Nothing to say")
+    return "  \N{MIDDLE DOT}  ".join(part for part in parts if part)
+
+
+def _text_label(text: str) -> QLabel:
+    """Plain text alone: whatever a model writes loads and links nothing."""
+    made = label(text, "", wrap=True, selectable=True)
+    made.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+    return made
+
+
+class Suggestions(QWidget):
+    """What one could ask first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._box = QVBoxLayout(self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.setSpacing(8)
+
+    def replace(self, buttons: Sequence[QWidget]) -> None:
+        """Show these in a centred column."""
+        clear(self._box)
+        for button in buttons:
+            self._box.addWidget(button, 0, Qt.AlignmentFlag.AlignCenter)
