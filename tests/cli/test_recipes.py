@@ -83,6 +83,17 @@ def test_an_estimate_names_its_parts(home: Home, recipe: Path) -> None:
     assert result["devices"]
 
 
+def test_a_measurement_takes_real_steps_and_keeps_nothing(home: Home, recipe: Path) -> None:
+    said = ask(home, "estimate", recipe, "--measure")
+    assert said.code == 0, said.lines[-1]
+    measured = said.result["measured"]
+    assert measured["peak_bytes"] > 100 << 20
+    assert measured["seconds"] > 0
+    assert measured["tokens"] > 0
+    assert list(home.jobs.iterdir()) == []
+    assert list(home.runs.iterdir()) == []
+
+
 def test_an_estimate_for_a_card_that_is_not_here(home: Home, tiny_model: Path) -> None:
     said = ask(home, "estimate", "--model", tiny_model, "--gpu-gb", "8", "--method", "full")
     assert said.result["verdict"] == "fits"

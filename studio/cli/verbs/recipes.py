@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 
 from studio.cli.console import Console, problem_lines, size
+from studio.cli.interrupts import watched
 from studio.client import actions
+from studio.client.keeper import Keeper
 from studio.client.preparer import Preparer
 from studio.core import memory
+from studio.core.commands import Cancel
 from studio.core.errors import StudioError
 from studio.core.facts import Gpu, Machine
 from studio.core.memory import GIB, Estimate
@@ -46,6 +49,9 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     one.add_argument("--method", choices=get_args(Method), help="another method")
     one.add_argument("--max-length", type=int, metavar="N", help="another max_length, in tokens")
     one.add_argument("--gpu-gb", type=float, metavar="N", help="a card with N GB instead of this")
+    one.add_argument(
+        "--measure", action="store_true", help="take two real steps of the longest batch as well"
+    )
     one.set_defaults(run=_estimate)
 
 
@@ -65,8 +71,37 @@ def _estimate(home: Home, options: argparse.Namespace, console: Console) -> int:
     facts = models.inspect(models.resolve(home, recipe.model))
     machine = _card(options.gpu_gb) if options.gpu_gb else actions.machine_now(home)
     found = memory.estimate(recipe, facts, machine, _longest(home, recipe, Path(facts.path)))
-    console.result(msgspec.to_builtins(found), _lines(found))
+    measured = _measured(home, recipe, console) if options.measure else None
+    result = msgspec.to_builtins(found) | ({"measured": measured} if measured else {})
+    console.result(result, _lines(found) + _measured_lines(measured))
     return 0
+
+
+def _measured(home: Home, recipe: Recipe, console: Console) -> dict[str, Any]:
+    with (
+        watched(Cancel, console.remark) as presses,
+        Keeper.connect(home, name="estimate") as keeper,
+        Preparer(home) as preparer,
+    ):
+        return actions.measure(
+            home,
+            recipe,
+            keeper=keeper,
+            preparer=preparer,
+            progress=console.progress,
+            hear=console.hear,
+            orders=presses.order,
+            cancelled=presses.pressed,
+        )
+
+
+def _measured_lines(measured: dict[str, Any] | None) -> list[str]:
+    if measured is None:
+        return []
+    return [
+        f"Measured: {size(measured['peak_bytes'])} at the peak, "
+        f"{measured['seconds']:.1f} s for a step of {measured['tokens']} tokens.",
+    ]
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

@@ -3,6 +3,7 @@
 from studio.client.actions.chatting import Conversation, open_chat
 from studio.client.actions.doctor import Finding, diagnose
 from studio.client.actions.jobs import Outcome, run_job, wait
+from studio.client.actions.measuring import measure
 from studio.client.actions.merging import free_out, merge, model_folder
 from studio.client.actions.models import (
     download_model,
@@ -44,6 +45,7 @@ __all__ = [
     "import_model",
     "load",
     "machine_now",
+    "measure",
     "merge",
     "model_folder",
     "open_chat",
