@@ -34,39 +34,44 @@ Progress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Tolerance:
-    """The least top-1 agreement and the largest mean KL divergence (nats) that pass."""
+    """What passes: the least `agreement`, the largest mean KL divergence, and how near in nats two
+    tokens must be to count as a tie."""
 
-    top1: float
+    agreement: float
     kl: float
+    tie: float
 
 
 TOLERANCES: dict[torch.dtype, Tolerance] = {
-    torch.float32: Tolerance(top1=0.99, kl=1e-4),
-    torch.float16: Tolerance(top1=0.95, kl=5e-3),
-    torch.bfloat16: Tolerance(top1=0.9, kl=2e-2),
+    torch.float32: Tolerance(agreement=0.99, kl=1e-4, tie=1e-3),
+    torch.float16: Tolerance(agreement=0.97, kl=5e-3, tie=0.03),
+    torch.bfloat16: Tolerance(agreement=0.95, kl=3e-2, tie=0.25),
 }
 """float32 differs only in the order of additions. A merged 16-bit weight is rounded to 11 or 8
-significant bits where the live adapter kept its sum apart, which turns near-ties round; still
-far from what a lost adapter does, and `kl_without_adapter` says how far that is."""
+significant bits where the live adapter kept its sum apart. Logits between 16 and 32 lie 1/64 apart
+in float16 and 1/8 in bfloat16: two such steps are a tie, which either model may break either way.
+`kl_without_adapter` says how far from all this a lost adapter would be."""
 
 
 class Passport(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured over `positions` tokens of answers to fixed prompts.
 
-    `top1` is the share of positions at which both find the same token likeliest. `kl` is the mean
-    and `kl_max` the largest KL(live || exported) in nats a token, in `dtype`.
+    `top1` is the share of positions at which both find the same token likeliest; `agreement`
+    counts a tie in the live model as the same. `kl` is the mean and `kl_max` the largest
+    KL(live || exported) in nats a token, in `dtype`.
     `kl_without_adapter` is the same mean for the bare base: what losing the adapter would give.
     """
 
     grade: Literal["pass", "fail"]
     top1: float
+    agreement: float
     kl: float
     kl_max: float
     kl_without_adapter: float
     positions: int
     prompts: int
     dtype: str
-    tolerance_top1: float
+    tolerance_agreement: float
     tolerance_kl: float
 
 
@@ -132,20 +137,23 @@ def _distributions(model: Any, rows: list[_Row], tick: Callable[[], None]) -> to
 def _grade(
     live: torch.Tensor, told: torch.Tensor, bare: torch.Tensor, dtype: torch.dtype, prompts: int
 ) -> Passport:
-    top1 = float((live.argmax(-1) == told.argmax(-1)).float().mean())
-    divergences, limits = _divergence(live, told), TOLERANCES[dtype]
+    limits, divergences = TOLERANCES[dtype], _divergence(live, told)
+    chosen = told.argmax(-1)
+    behind = live.amax(-1) - live.gather(-1, chosen[:, None])[:, 0]
+    agreement = float((behind <= limits.tie).float().mean())
     mean = float(divergences.mean())
-    passed = top1 >= limits.top1 and mean <= limits.kl
+    passed = agreement >= limits.agreement and mean <= limits.kl
     return Passport(
         grade="pass" if passed else "fail",
-        top1=top1,
+        top1=float((live.argmax(-1) == chosen).float().mean()),
+        agreement=agreement,
         kl=mean,
         kl_max=float(divergences.max()),
         kl_without_adapter=float(_divergence(live, bare).mean()),
         positions=live.shape[0],
         prompts=prompts,
         dtype=str(dtype).removeprefix("torch."),
-        tolerance_top1=limits.top1,
+        tolerance_agreement=limits.agreement,
         tolerance_kl=limits.kl,
     )
 
