@@ -146,9 +146,8 @@ class Environment:
 
     def _pip(self, *arguments: str | Path) -> None:
         pip: list[str | Path] = [self.python, "-m", "pip", "install", "--no-input"]
-        self._stages.run(
-            [*pip, "--progress-bar", "off", "-c", self.locks / "torch.txt", *arguments], **quiet
-        )
+        pip += ["--progress-bar", "off", "-c", self.locks / "torch.txt"]
+        self._stages.run([*pip, *arguments])
 
     def _pins(self) -> dict[str, str]:
         """Name to `name==version`, from every lock."""
