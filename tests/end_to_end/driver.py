@@ -98,6 +98,13 @@ class Window:
                 raise AssertionError(f"not seen in {seconds:.0f} s: {what}\n{self.story()}")
             time.sleep(0.05)
 
+    def until(self, what: str, condition: Callable[[], Any], seconds: float = PATIENCE) -> None:
+        """Wait for something that isn't in the window, which may be gone."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not so in {seconds:.0f} s: {what}"
+            time.sleep(0.05)
+
     def find(self, name: str, kind: str = "", seconds: float = PATIENCE) -> Control:
         """The one control whose name or text is (or begins with) `name`."""
 

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import pytest
 
-from studio.core.events import Ended, Started, Step
-from studio.library import jobs
+from studio.core.events import Answered, Ended, Started, Step
+from studio.library import jobs, runs
 from studio.library.folders import Home
-from tests.end_to_end.driver import Window
+from tests.end_to_end.driver import Control, Window
 from tests.end_to_end.left import processes_of
 
 AnEvent = TypeVar("AnEvent")
@@ -67,11 +67,47 @@ def heard(run: Path, kind: type[AnEvent]) -> AnEvent | None:
 
 
 def test_from_launch_to_chat(window: Window, home: Home, rows: Path) -> None:
-    choose(window, rows, epochs=3)
+    choose(window, rows, epochs=30)
     window.click("Start training")
-    window.wait_for("Finished", "Step 6 of 6", seconds=120)
+    window.wait_for("Finished", "Step 60 of 60", seconds=120)
     ended = window.wait("the engine's end", lambda _: heard(the_run(home), Ended))
     assert ended.code == 0
+    adapter = next(path for path in home.adapters.iterdir() if path.is_dir())
+
+    window.click("Chat with it")
+    window.write("Message", "Note 3: coffee with Ben.", "QPlainTextEdit")
+    window.key("Return")
+    window.wait_for("You: Note 3: coffee with Ben.")
+    (chat,) = window.wait("a conversation", lambda _: list(home.jobs.glob("chat-*")))
+    window.wait("both answers", lambda _: len(answers(chat)) == 2, seconds=120)
+    shown = window.wait("both answers in view", lambda seen: cards(seen, answers(chat)))
+    assert [name for name, _ in shown] == ["Bare model", adapter.name]
+    assert answers(chat)[0] != answers(chat)[1]
+
+    window.key("alt+F4")
+    assert window.process.wait(20) == 0
+    window.until("the engine of the conversation gone", lambda: not processes_of(chat))
+    assert living(home) == []
+
+
+def answers(chat: Path) -> list[str]:
+    """What the sides of a conversation said, in their order."""
+    found = [event for event in jobs.read_events(chat)[0] if isinstance(event, Answered)]
+    return [event.text for event in sorted(found, key=lambda event: event.side)]
+
+
+def cards(seen: list[Control], said: list[str]) -> list[tuple[str, str]]:
+    """Who is shown with which answer, once all answers are shown whole; left to right."""
+    found = []
+    for text in said:
+        found += [c for c in seen if c.type == "AnswerCard" and c.name.endswith(f": {text}")]
+    found = sorted(set(found), key=lambda card: card.whole[0])
+    return [(c.name.split(": ")[0], c.name) for c in found] if len(found) == len(said) else []
+
+
+def living(home: Home) -> list[str]:
+    """The folders of all jobs at work."""
+    return [row.name for row in runs.listing(home) if row.living]
 
 
 def test_a_killed_engine_is_told_within_two_seconds(window: Window, home: Home, rows: Path) -> None:
