@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from studio.ui.pages.new_run import NewRunPage
+from studio.ui.widgets import ProblemLine
 from tests.ui.wizard import SLOW, click, dataset_step, drop, rows
 
 
@@ -60,6 +61,35 @@ class TestDataset:
             "prompt": "frage",
             "completion": "reply",
         }
+
+    def test_a_broken_row_is_named_once_and_the_rest_is_used(
+        self, chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
+    ) -> None:
+        path = rows(tmp_path / "rows.jsonl", 200, prompt="How are you?", completion="Well.")
+        lines = path.read_text(encoding="utf-8").splitlines()
+        lines[100] = '{"prompt": broken'
+        path.write_text("\n".join(lines), encoding="utf-8")
+        chosen.go(1)
+        chosen.draft.set_dataset(str(path))
+        qtbot.waitUntil(lambda: chosen.draft.report is not None, timeout=SLOW)
+        step = dataset_step(chosen)
+        said = [line.accessibleName() for line in step.findChildren(ProblemLine)]
+        assert sum(line.count("Row 101") for line in said) == 1
+        assert chosen.draft.report is not None
+        assert chosen.draft.report.usable_rows == 199
+        assert chosen.draft.blocking == []
+
+    def test_many_bad_rows_do_not_bury_the_page(
+        self, chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
+    ) -> None:
+        chat = [{"role": "user", "content": "Nobody answers."}]
+        path = rows(tmp_path / "silent.jsonl", 60, messages=chat)
+        chosen.go(1)
+        chosen.draft.set_dataset(str(path))
+        qtbot.waitUntil(lambda: chosen.draft.report is not None, timeout=SLOW)
+        step = dataset_step(chosen)
+        assert "dataset" in {problem.field for problem in chosen.draft.blocking}
+        assert len(step.findChildren(ProblemLine)) < 12
 
     def test_without_a_model_rows_are_counted_but_not_their_tokens(
         self, new_run: NewRunPage, qtbot: QtBot

@@ -41,7 +41,7 @@ def drop(zone: DropZone, path: Path) -> None:
     zone.dropEvent(QDropEvent(QPointF(5, 5), action, data, LEFT, keys))
 
 
-def rows(path: Path, count: int, **columns: str) -> Path:
+def rows(path: Path, count: int, **columns: object) -> Path:
     line = json.dumps(columns)
     path.write_text(f"{line}\n" * count, encoding="utf-8")
     return path

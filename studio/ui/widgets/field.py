@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
@@ -74,7 +74,9 @@ class ProblemLine(QWidget):
         super().__init__()
         icon_name, tone = _TONES[problem.severity]
         sign = column(1, IconLabel(icon_name, tone, 14), None)
-        place = f"Row {problem.row}: " if problem.row is not None else ""
+        row_name = f"Row {problem.row}"
+        told = problem.row is None or problem.text.startswith(row_name)
+        place = "" if told else f"{row_name}: "
         prefix = f"{where}: " if where else ""
         said = label(f"{prefix}{place}{problem.text}", tone, wrap=True)
         words = column(said, spacing=1)
@@ -85,6 +87,33 @@ class ProblemLine(QWidget):
         self.setLayout(box)
         self.setAccessibleName(f"{prefix}{place}{problem.text} {problem.fix}".strip())
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+
+
+class ProblemList(QWidget):
+    """Problems one under the other: all errors, and of the rest no more than can be read."""
+
+    def __init__(self, limit: int = 6) -> None:
+        super().__init__()
+        self._limit = limit
+        self._shown: tuple[Problem, ...] | None = None
+        self._lines = QVBoxLayout(self)
+        self._lines.setContentsMargins(0, 0, 0, 0)
+        self._lines.setSpacing(8)
+
+    def show_problems(
+        self, problems: Sequence[Problem], where: Callable[[Problem], str] | None = None
+    ) -> None:
+        """Replace what is shown; `where` names the place of a problem before its text."""
+        if tuple(problems) == self._shown:
+            return
+        self._shown = tuple(problems)
+        clear(self._lines)
+        errors = [problem for problem in problems if problem.severity == "error"]
+        others = [problem for problem in problems if problem.severity != "error"]
+        for problem in [*errors, *others[: self._limit]]:
+            self._lines.addWidget(ProblemLine(problem, where(problem) if where else ""))
+        if (more := len(others) - self._limit) > 0:
+            self._lines.addWidget(label(f"And {more:,} more like these.", "mute"))
 
 
 class SettingRow(QWidget):

@@ -23,9 +23,8 @@ from studio.ui.widgets import (
     InlineMessage,
     LineEdit,
     OptionCard,
-    ProblemLine,
+    ProblemList,
     StatTile,
-    clear,
     column,
     grid,
     label,
@@ -115,6 +114,8 @@ class DatasetStep(Step):
         self.histogram = Histogram()
         self._lengths.add(label("Rows by length", "h2"), self.histogram)
         self._findings = Card(margin=16, spacing=8)
+        self._found = ProblemList()
+        self._findings.add(self._found)
         return column(
             self.message,
             self._findings,
@@ -215,7 +216,6 @@ class DatasetStep(Step):
         self._cut.show_value(say.count(report.cut_rows), cut, "warn" if report.cut_rows else "mute")
 
     def _show_findings(self) -> None:
-        clear(self._findings.body)
         own = {"data.max_length", "data.train_on", "data.eval_share"}
         shown = [
             problem
@@ -224,8 +224,7 @@ class DatasetStep(Step):
             and problem.field not in own
             and problem != self.draft.dataset_problem
         ]
-        for problem in shown:
-            self._findings.add(ProblemLine(problem))
+        self._found.show_problems(shown)
         self._findings.setVisible(bool(shown))
 
     # acting

@@ -14,7 +14,7 @@ from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.step import Step
 from studio.ui.pages.new_run.targets import TargetModules
 from studio.ui.session import Session
-from studio.ui.widgets import Card, OptionCard, ProblemLine, clear, column, grid, label, row
+from studio.ui.widgets import Card, OptionCard, ProblemList, column, grid, label, row
 from studio.ui.widgets.flow import AdaptiveGrid
 
 TEXTS: dict[Method, str] = {
@@ -46,8 +46,8 @@ class MethodStep(Step):
         reason = row(column(1, self._lamp, None), spacing=8)
         reason.addWidget(self._reason, 1)
         self.body.addLayout(reason)
-        self._problems = column(spacing=6)
-        self.body.addLayout(self._problems)
+        self._problems = ProblemList()
+        self.body.addWidget(self._problems)
         self.form = Form(draft)
         self._lora = self._adapter_card()
         self.body.addWidget(self._lora)
@@ -93,8 +93,6 @@ class MethodStep(Step):
         known = advised.reason if advised else "Choose a model first, and the studio says which."
         self._reason.setText(known)
         self._lora.setVisible(self.draft.method != "full")
-        clear(self._problems)
-        for problem in self.draft.problems_of("method"):
-            self._problems.addWidget(ProblemLine(problem))
+        self._problems.show_problems(self.draft.problems_of("method"))
         self.form.refresh()
         self.targets.refresh()

@@ -23,9 +23,7 @@ from studio.ui.widgets import (
     DropZone,
     InlineMessage,
     OptionCard,
-    ProblemLine,
-    clear,
-    column,
+    ProblemList,
     label,
     row,
 )
@@ -49,7 +47,7 @@ class ModelStep(Step):
         self.cards = ModelCards(draft)
         self.cards.chosen.connect(lambda path: draft.set_model(path))
         self._none = label("None yet: drop one below, or search the hub.", "mute")
-        self._problems = column(spacing=6)
+        self._problems = ProblemList()
         self.hub = HubSearch(session)
         self.hub.wanted.connect(self._get)
         self._lay_out()
@@ -75,7 +73,7 @@ class ModelStep(Step):
         self.folder = Button("Use a folder", icon_name="folder")
         self.folder.clicked.connect(self._browse_folder)
         body = self.body
-        body.addLayout(self._problems)
+        body.addWidget(self._problems)
         body.addWidget(self.fetching)
         body.addWidget(label("FOR A FIRST TRY", "cap"))
         body.addWidget(self.starter)
@@ -107,10 +105,8 @@ class ModelStep(Step):
         self.starter.setChecked(self.draft.is_starter or self.draft.model_path == own)
         self._show_starter()
         self.cards.refresh()
-        clear(self._problems)
-        for problem in self.draft.problems:
-            if MODEL.owns(problem) and self.draft.model_path and problem.severity != "info":
-                self._problems.addWidget(ProblemLine(problem))
+        found = [p for p in self.draft.problems if MODEL.owns(p) and p.severity != "info"]
+        self._problems.show_problems(found if self.draft.model_path else [])
 
     def _show_starter(self) -> None:
         facts = self._starter_facts

@@ -24,7 +24,7 @@ from studio.ui.widgets import (
     Card,
     ElidedLabel,
     LineEdit,
-    ProblemLine,
+    ProblemList,
     Separator,
     clear,
     label,
@@ -110,8 +110,9 @@ class ReviewStep(Step):
         else:
             head = (IconLabel("check-circle", "ok", 18), label("Ready to start", "h2"))
         self._findings.add(row(*head, None, spacing=10))
-        for problem in found:
-            self._findings.add(ProblemLine(problem, _where(problem)))
+        listed = ProblemList(limit=10)
+        listed.show_problems(found, _where)
+        self._findings.add(listed)
         if not found:
             self._findings.add(label("Nothing was found that speaks against it.", "sub"))
 

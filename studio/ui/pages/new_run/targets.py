@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QWidget
 
 from studio.core.shapes import names
 from studio.ui.pages.new_run.draft import RecipeDraft
-from studio.ui.widgets import Button, ProblemLine, Segmented, clear, column, label, row
+from studio.ui.widgets import Button, ProblemList, Segmented, clear, column, label, row
 from studio.ui.widgets.flow import FlowLayout
 
 PATH = "lora.target_modules"
@@ -24,7 +24,7 @@ class TargetModules(QWidget):
         self._hint = label("", "mute", wrap=True)
         self.chips: dict[str, Button] = {}
         self._flow = FlowLayout(spacing=8)
-        self._problems = column(spacing=4)
+        self._problems = ProblemList()
         head = row(label("Target modules", "b"), None, self.mode)
         self.setLayout(column(head, self._flow, self._hint, self._problems, spacing=8))
         draft.model_changed.connect(self._build)
@@ -54,9 +54,7 @@ class TargetModules(QWidget):
             chip.setChecked(name in chosen)
             chip.setVisible(not everything)
         self._hint.setText(self._words(everything))
-        clear(self._problems)
-        for problem in self._draft.problems_of(PATH):
-            self._problems.addWidget(ProblemLine(problem))
+        self._problems.show_problems(self._draft.problems_of(PATH))
 
     def _words(self, everything: bool) -> str:
         if not self.chips:

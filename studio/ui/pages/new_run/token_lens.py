@@ -67,7 +67,10 @@ class TokenLens(Card):
 
     def show_note(self, text: str) -> None:
         """Say why there is nothing to see."""
-        self.text.setPlainText(text)
+        self.text.clear()
+        plain = QTextCharFormat()
+        plain.setForeground(theme().color("sub"))
+        QTextCursor(self.text.document()).insertText(text, plain)
         self._numbers.setText("")
 
     def go(self, place: int) -> None:
