@@ -18,7 +18,7 @@ from studio.core.commands import Cancel
 from studio.core.errors import StudioError
 from studio.core.facts import Gpu, Machine
 from studio.core.memory import GIB, Estimate
-from studio.core.recipe import DataPart, DatasetPart, Method, ModelPart, Recipe
+from studio.core.recipe import DatasetPart, Method, ModelPart, Recipe
 from studio.library import datasets, models
 from studio.library.folders import Home
 
@@ -70,7 +70,8 @@ def _estimate(home: Home, options: argparse.Namespace, console: Console) -> int:
     recipe = _changed(_recipe(options), options)
     facts = models.inspect(models.resolve(home, recipe.model))
     machine = _card(options.gpu_gb) if options.gpu_gb else actions.machine_now(home)
-    found = memory.estimate(recipe, facts, machine, _longest(home, recipe, Path(facts.path)))
+    longest = _longest(home, recipe, Path(facts.path)) if options.recipe else 0
+    found = memory.estimate(recipe, facts, machine, longest)
     measured = _measured(home, recipe, console) if options.measure else None
     result = msgspec.to_builtins(found) | ({"measured": measured} if measured else {})
     console.result(result, _lines(found) + _measured_lines(measured))
@@ -127,8 +128,6 @@ def _changed(recipe: Recipe, options: argparse.Namespace) -> Recipe:
 
 def _longest(home: Home, recipe: Recipe, model: Path) -> int:
     """The longest row's tokens where the rows can be read, else 0: up to max_length."""
-    if recipe.dataset == (DatasetPart(path=datasets.SAMPLE),) and recipe.data == DataPart():
-        return 0
     try:
         with Preparer(home) as preparer:
             return preparer.inspect(recipe.dataset, model, recipe.data).max_tokens
