@@ -61,11 +61,11 @@ def _text(widget: QWidget) -> str:
 
 
 def look() -> dict[str, Any]:
-    """All controls that are shown, window by window, the active one named."""
-    active = QApplication.activeWindow()
+    """All controls that are shown and can be acted on: those of a modal dialog, or else all."""
+    active, modal = QApplication.activeWindow(), QApplication.activeModalWidget()
     found = [
         describe(widget)
-        for window in QApplication.topLevelWidgets()
+        for window in ([modal] if modal else QApplication.topLevelWidgets())
         if window.isVisible()
         for widget in [window, *window.findChildren(QWidget)]
         if widget.isVisible() and (widget.accessibleName() or _text(widget))

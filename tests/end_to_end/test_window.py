@@ -12,14 +12,14 @@ from typing import TypeVar
 import pytest
 
 from studio.core.events import Answered, Ended, Started, Step
-from studio.library import jobs, runs
+from studio.library import jobs, models, runs
 from studio.library.folders import Home
 from tests.end_to_end.driver import Control, Window
 from tests.end_to_end.left import processes_of
 
 AnEvent = TypeVar("AnEvent")
 
-pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def heard(run: Path, kind: type[AnEvent]) -> AnEvent | None:
 
 
 def test_from_launch_to_chat(window: Window, home: Home, rows: Path) -> None:
-    choose(window, rows, epochs=30)
+    choose(window, rows, epochs=10)
     window.click("Start training")
-    window.wait_for("Finished", "Step 60 of 60", seconds=120)
+    window.wait_for("Finished", "Step 20 of 20", seconds=120)
     ended = window.wait("the engine's end", lambda _: heard(the_run(home), Ended))
     assert ended.code == 0
     adapter = next(path for path in home.adapters.iterdir() if path.is_dir())
@@ -83,6 +83,15 @@ def test_from_launch_to_chat(window: Window, home: Home, rows: Path) -> None:
     shown = window.wait("both answers in view", lambda seen: cards(seen, answers(chat)))
     assert [name for name, _ in shown] == ["Bare model", adapter.name]
     assert answers(chat)[0] != answers(chat)[1]
+
+    window.click("Library")
+    window.click("Merge")
+    window.wait_for(f"Merge {adapter.name}")
+    window.click("Merge")
+    window.wait_for("Check against the live adapter", "Passed", seconds=120)
+    window.click("Close")
+    (merged,) = [path for path in home.models.iterdir() if path.name.endswith("-merged")]
+    assert models.usable(merged)
 
     window.key("alt+F4")
     assert window.process.wait(20) == 0
