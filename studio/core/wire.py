@@ -83,8 +83,8 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True):
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     """One living job. `state` is "starting" until its engine said something, "ending" once it
-    was asked to end, else the RunState's state; `share` is from 0 to 1, `memory_bytes` what the
-    engine holds now (0: not known)."""
+    was asked to end or said its last word, else "running"; `share` is from 0 to 1, `memory_bytes`
+    what the engine holds now (0: not known)."""
 
     folder: str
     kind: str
@@ -119,7 +119,8 @@ class Refusal(Answer, frozen=True, kw_only=True):
 class Heard(Answer, frozen=True, kw_only=True):
     """Events of a watched folder, and the byte offset behind them.
 
-    `watch` is the id of the Watch that asked for them. `ended` says that the log ends here and no engine is at work on it any more.
+    `watch` is the id of the Watch that asked for them. `ended` says that the log ends here and
+    no engine is at work on it any more.
     """
 
     folder: str

@@ -129,12 +129,13 @@ class Engine:
 
     def row(self, folder: str) -> JobRow:
         """Its line in the list of living jobs."""
-        working = self.state.state if self.state.state == "running" else "starting"
+        ending = self.ladder is not None or self._said
+        working = "starting" if self._silent else "running"
         return JobRow(
             folder=folder,
             kind=self.kind,
             name=self.folder.name,
-            state="ending" if self.ladder else working,
+            state="ending" if ending else working,
             stage=self.state.stage,
             share=self.state.share,
             eta_seconds=self.state.eta_seconds,

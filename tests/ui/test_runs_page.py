@@ -317,5 +317,5 @@ def test_every_event_has_its_words() -> None:
 
 
 def test_buttons_without_a_run(page: RunsPage) -> None:
-    page.run.buttons.show_state(RunState(state="cancelled"), living=False, ending=False)
+    page.run.buttons.show_state(RunState(state="cancelled"), "")
     assert not page.run.buttons.resume.isVisible()

@@ -143,11 +143,13 @@ def test_rows_change_in_place(home: Home) -> None:
 
 def test_what_a_state_is_called() -> None:
     training = RunState(state="running", kind="train", stage="Training")
-    assert pill(training, True) == ("Training", "ok")
-    assert pill(training, True, ending=True) == ("Ending", "warn")
-    assert pill(RunState(), True) == ("Starting", "ok")
-    assert pill(RunState(), False) == ("Not started", "plain")
-    assert pill(RunState(state="crashed"), False) == ("Crashed", "err")
+    assert pill(training, "running") == ("Training", "ok")
+    assert pill(training, "ending") == ("Ending", "warn")
+    assert pill(RunState(), "starting") == ("Starting", "ok")
+    assert pill(RunState(state="paused"), "starting") == ("Starting", "ok")
+    assert pill(RunState(state="finished"), "ending") == ("Finished", "soft")
+    assert pill(RunState()) == ("Not started", "plain")
+    assert pill(RunState(state="crashed")) == ("Crashed", "err")
 
 
 def test_a_run_without_a_readable_recipe_is_listed(home: Home) -> None:

@@ -53,11 +53,11 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     living: bool
 
 
-def pill(state: RunState, living: bool, ending: bool = False) -> tuple[str, str]:
-    """What to call a state, and the tone of its pill."""
-    if living and ending:
+def pill(state: RunState, job: str = "") -> tuple[str, str]:
+    """What to call a state, and the tone of its pill; `job` is the JobRow's state, if it lives."""
+    if job == "ending" and state.state == "running":
         return "Ending", "warn"
-    if living and state.state != "running":
+    if job == "starting" or (job and state.state == "created"):
         return "Starting", "ok"
     if state.state == "running" and state.kind == "train" and state.stage == "Training":
         return "Training", "ok"
@@ -129,7 +129,7 @@ class RunsModel(QAbstractTableModel):
             return f"{line.state.title}: {line.state.text}" if line.state.text else line.name
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(index.column())
-        return pill(line.state, line.living)[1] if role == TONE_ROLE else None
+        return _pill(line)[1] if role == TONE_ROLE else None
 
 
 def _line(row: runs.RunRow) -> RunLine:
@@ -148,7 +148,7 @@ def _text(line: RunLine, column: int) -> str:
         case 0:
             return line.name
         case 1:
-            return pill(state, line.living)[0]
+            return _pill(line)[0]
         case 2:
             return line.about
         case 3 if state.total_steps:
@@ -160,6 +160,10 @@ def _text(line: RunLine, column: int) -> str:
         case 6 if state.created_at:
             return when(state.created_at)
     return NONE
+
+
+def _pill(line: RunLine) -> tuple[str, str]:
+    return pill(line.state, "running" if line.living else "")
 
 
 def when(seconds: float) -> str:

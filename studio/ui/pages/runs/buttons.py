@@ -16,7 +16,7 @@ class RunButtons(QWidget):
         super().__init__()
         self._controller = controller
         self._state = RunState()
-        self._living = False
+        self._job = ""
         self.pause = Button("Pause", "", "pause", "Save a checkpoint and give the memory back")
         self.stop = Button("Stop and keep", "", "stop", "End now and save what was learnt")
         self.cancel = Button("Cancel", "danger", "x", "End now and keep nothing")
@@ -36,30 +36,31 @@ class RunButtons(QWidget):
         self.chat.clicked.connect(lambda: controller.chat(self._state))
         self.more.clicked.connect(self._open_menu)
 
-    def show_state(self, state: RunState, living: bool, ending: bool) -> None:
-        """Show the buttons for this state. `living`: an engine is at work."""
-        self._state, self._living = state, living
+    def show_state(self, state: RunState, job: str) -> None:
+        """Show the buttons for this state; `job` is the JobRow's state, "" without an engine."""
+        self._state, self._job = state, job
         may = allowed(state)
-        if living and state.state != "running":  # starting: only cancelling makes sense yet
+        if job == "starting":  # only cancelling makes sense yet
             may = frozenset({"cancel"})
-        elif not living and state.state == "running":  # its end is being written
+        elif not job and state.state == "running":  # its end is being written
             may = frozenset()
         for name, button in self._named().items():
             button.setVisible(name in may)
-            button.setEnabled(not ending)
+            button.setEnabled(job != "ending")
         self.resume.set_label("Start" if state.state == "created" else "Resume")
-        self.chat.setEnabled(bool(state.result.get("adapter") or state.result.get("model")))
+        if not (state.result.get("adapter") or state.result.get("model")):
+            self.chat.setEnabled(False)
 
     def menu(self) -> QMenu:
         """What is asked for less often."""
         menu = QMenu(self)
         acts = self._controller
-        running = self._living and self._state.state == "running"
+        running = self._job == "running" and self._state.state == "running"
         for text, act, may in (
             ("Save a checkpoint now", acts.save, running),
             ("Answer the prompts now", acts.sample, running),
-            ("Rename", acts.rename, not self._living),
-            ("Delete", acts.delete, not self._living),
+            ("Rename", acts.rename, not self._job),
+            ("Delete", acts.delete, not self._job),
         ):
             menu.addAction(text, act).setEnabled(may)
         return menu

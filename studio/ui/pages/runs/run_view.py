@@ -42,7 +42,7 @@ class RunView(Page):
         self.folder: Path | None = None
         self.state = RunState()
         self.series = RunSeries()
-        self.living = False
+        self._job = ""
         self._ending = ""
         self._about = ""
         self.controller = RunController(session, self)
@@ -69,8 +69,8 @@ class RunView(Page):
             return
         self.close_run()
         self.folder = self.controller.folder = folder
-        self.state, self.series, self.living = RunState(), RunSeries(), False
-        self._ending, self._about = "", ""
+        self.state, self.series = RunState(), RunSeries()
+        self._job, self._ending, self._about = "", "", ""
         self.curves.show_series(self.series)
         self.activity.open(folder)
         self.samples.open()
@@ -130,17 +130,15 @@ class RunView(Page):
 
     def _ended(self, folder: str) -> None:
         if folder == str(self.folder):
-            self.living, self._ending = False, ""
+            self._job, self._ending = "", ""
             self._refresh()
 
     def _jobs_moved(self, jobs: list[JobRow]) -> None:
         """Whether an engine is at work: the keeper knows, also before the engine's first word."""
         mine = [job for job in jobs if self.folder and job.folder == str(self.folder)]
-        self.living = bool(mine)
+        self._job = mine[0].state if mine else ""
         if not mine:
             self._ending = ""
-        elif mine[0].state == "ending":
-            self._ending = self._ending or "Ending"
         self._later()
 
     def _set_ending(self, how: str) -> None:
@@ -167,19 +165,19 @@ class RunView(Page):
         machine = self._session.machine
         self._show_heading()
         self.problem.setVisible(False)
-        if self.state.title and not self.living:
+        if self.state.title and not self._job:
             self.problem.show_message(self.state.title, self.state.text, self.state.fix)
-        self.progress.show_state(self.state, self.living)
+        self.progress.show_state(self.state, bool(self._job))
         self.tiles.show_run(self.state, self.series, machine)
         self.curves.refresh(self.state, self.series, machine)
         self.activity.refresh()
         self.samples.refresh()
-        self.buttons.show_state(self.state, self.living, bool(self._ending))
+        self.buttons.show_state(self.state, "ending" if self._ending else self._job)
 
     def _show_heading(self) -> None:
         assert self.folder is not None
-        text, tone = table.pill(self.state, self.living)
-        if self.living and self._ending:
+        text, tone = table.pill(self.state, self._job)
+        if self._ending and self.state.state in run_state.LIVING:
             text, tone = self._ending, "warn"
         self.pill.show_as(text, tone)
         began = self.state.started_at or self.state.created_at
