@@ -80,7 +80,8 @@ def _says(error: BaseException, words: tuple[str, ...]) -> bool:
     return any(word in text for word in words)
 
 
-def _disk_full(error: BaseException) -> StudioError | None:
+def disk_full(error: BaseException) -> StudioError | None:
+    """What to say where the disk would take no more; None for any other exception."""
     full = isinstance(error, OSError) and error.errno in _FULL
     if not full and not _says(error, _FULL_WORDS):
         return None
@@ -198,7 +199,7 @@ def _first_line(error: BaseException) -> str:
 
 
 _RECOGNISED: tuple[Callable[[BaseException], StudioError | None], ...] = (
-    _disk_full,
+    disk_full,
     _forbidden,
     _memory,
     _weights,

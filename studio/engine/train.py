@@ -11,7 +11,7 @@ import msgspec
 from studio.core import events
 from studio.core.commands import Train
 from studio.core.events import finite
-from studio.engine import evaluate, memory, save, schedule, setup
+from studio.engine import evaluate, failures, memory, save, schedule, setup
 from studio.engine.checkpoint import Checkpoints, Progress, size
 from studio.engine.control import CancelledByUserError, Control
 from studio.engine.data import Steps
@@ -95,9 +95,9 @@ class Training:
         stopped = self.control.leaving and self.progress.step < self.steps.total
         try:
             path = self._save()
-        except OSError:
+        except Exception as error:
             # A run that is done can still be published: an adapter takes less room.
-            if stopped or self.control.pause:
+            if self.control.leaving or not failures.disk_full(error):
                 raise
             path = ""
         if stopped and self.control.pause:

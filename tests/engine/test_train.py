@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import msgspec
@@ -235,3 +236,18 @@ def test_memory_that_is_too_short_for_one_row_fails(
     folder = run_folder(home, recipe(tiny_model, max_steps=4))
     with pytest.raises(torch.OutOfMemoryError):
         trained(home, folder)
+
+
+def test_a_finished_run_is_published_though_its_last_checkpoint_finds_no_room(
+    home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(train.Checkpoints, "save", full)
+    folder = run_folder(home, recipe(tiny_model, max_steps=2))
+    trained(home, folder)
+    assert Path(said(folder, ev.Finished)[0].result["adapter"]).is_dir()
+    other = run_folder(home, recipe(tiny_model, max_steps=20))
+    with pytest.raises(OSError, match="No space left"):
+        train.run(told(context_of(home, other), 1, commands.Pause()))
