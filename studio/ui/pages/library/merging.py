@@ -41,7 +41,7 @@ class Merging(QObject):
 
     def start(self, out: Path, dtype: str) -> None:
         """Check the target, write the job, hand it to the keeper."""
-        self.living = True
+        self.living, self._unwanted = True, False
         self.state = RunState()
         self.moved.emit("Looking at base and target", None)
         self._session.background(
@@ -57,6 +57,7 @@ class Merging(QObject):
 
     def _created(self, folder: Path) -> None:
         if self._unwanted:
+            self._session.background(_remove, folder)
             self._end()
             return
         self._folder = folder

@@ -1,0 +1,224 @@
+"""Adapters come into the library whole, keep their facts, and find the base they belong to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+
+from studio.core.errors import StudioError
+from studio.library import adapter_files, adapters, models
+from studio.library.adapters import AdapterFacts
+from studio.library.folders import Home
+from tests.support import tiny_model as tiny
+from tests.support.adapter_files import write_adapter
+
+HIDDEN = tiny.HIDDEN
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    return write_adapter(tmp_path / "made elsewhere")
+
+
+def own_model(home: Home, tiny_model: Path, name: str = "tiny-llama") -> Path:
+    return Path(shutil.copytree(tiny_model, home.models / name))
+
+
+def test_import_copies_only_an_adapters_files(home: Home, made: Path) -> None:
+    (made / "train.py").write_text("raise SystemExit", "utf-8")
+    (made / "optimizer.pt").write_bytes(b"pickle")
+    folder = adapters.import_folder(home, made)
+    names = {file.name for file in folder.iterdir()}
+    assert names == {"adapter_config.json", "adapter_model.safetensors", "studio.json"}
+    [row] = adapters.listing(home)
+    assert (row.name, row.rank, row.alpha, row.targets) == ("made elsewhere", 4, 8.0, ("q_proj",))
+    assert row.imported
+    assert row.base_name == "tiny-llama"
+    assert row.bytes > 0
+    assert not row.problem
+
+
+def test_import_takes_a_file_of_the_folder_too(home: Home, made: Path) -> None:
+    folder = adapters.import_folder(home, made / "adapter_model.safetensors")
+    assert adapters.facts(folder).name == "made elsewhere"
+
+
+def test_a_second_import_gets_a_name_of_its_own(home: Home, made: Path) -> None:
+    adapters.import_folder(home, made)
+    adapters.import_folder(home, made)
+    names = {row.name for row in adapters.listing(home)}
+    assert names == {"made elsewhere", "made elsewhere 2"}
+
+
+def test_what_was_recorded_survives_publishing(home: Home, made: Path) -> None:
+    known = AdapterFacts(
+        base="/models/tiny", base_digest="abc", method="qlora", dataset="sample", train_loss=0.5,
+        eval_loss=0.25, run="first",
+    )  # fmt: skip
+    folder = adapters.add(home, made, "My adapter", known)
+    row = adapters.facts(folder)
+    assert folder.parent == home.adapters
+    assert (row.name, row.method, row.dataset, row.run) == (
+        "My adapter",
+        "qlora",
+        "sample",
+        "first",
+    )
+    assert (row.train_loss, row.eval_loss, row.base_digest) == (0.5, 0.25, "abc")
+    assert not row.imported
+
+
+def refusal(home: Home, source: Path) -> StudioError:
+    """Why the import is refused; nothing may be left of it."""
+    with pytest.raises(StudioError) as caught:
+        adapters.import_folder(home, source)
+    assert not any(home.adapters.iterdir())
+    assert caught.value.text
+    assert caught.value.fix
+    return caught.value
+
+
+def test_no_adapter_is_refused(home: Home, tmp_path: Path, tiny_model: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert refusal(home, tmp_path / "empty").title == "Not an adapter"
+    assert refusal(home, tmp_path / "nowhere").title == "No such folder"
+    assert refusal(home, tiny_model).title == "A model, not an adapter"
+
+
+def test_pickled_weights_are_refused_with_how_to_convert(home: Home, made: Path) -> None:
+    (made / "adapter_model.safetensors").unlink()
+    (made / "adapter_model.bin").write_bytes(b"pickle")
+    assert "save_pretrained" in refusal(home, made).fix
+    (made / "adapter_model.bin").unlink()
+    assert refusal(home, made).title == "Adapter without weights"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[1]", b'{"peft_type": "LORA", "r": "many"}', b"\xff\xfe"]
+)
+def test_a_broken_config_is_refused(home: Home, made: Path, content: bytes) -> None:
+    (made / "adapter_config.json").write_bytes(content)
+    refusal(home, made)
+
+
+@pytest.mark.parametrize("keep", [0, 7, 40, -1])
+def test_cut_weights_are_refused(home: Home, made: Path, keep: int) -> None:
+    file = made / "adapter_model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    assert refusal(home, made).title == "Damaged adapter"
+
+
+def test_a_header_that_promises_too_much_is_refused(home: Home, made: Path) -> None:
+    (made / "adapter_model.safetensors").write_bytes(struct.pack("<Q", 1 << 62) + b"{}")
+    assert refusal(home, made).title == "Damaged adapter"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"peft_type": "PREFIX_TUNING"},
+        {"init_lora_weights": "pissa_niter_4"},
+        {"bias": "all"},
+        {"megatron_config": {"a": 1}, "megatron_core": "os"},
+        {"layer_replication": [[0, 1]]},
+    ],
+)
+def test_kinds_that_change_the_base_are_refused(
+    home: Home, tmp_path: Path, settings: dict[str, object]
+) -> None:
+    source = write_adapter(tmp_path / "odd", **settings)
+    assert refusal(home, source).title == "Another kind of adapter"
+
+
+def test_rename_keeps_the_folder_and_refuses_a_taken_name(home: Home, made: Path) -> None:
+    one, two = adapters.import_folder(home, made), adapters.import_folder(home, made)
+    assert adapters.rename(home, one, "  Orders ").name == "Orders"
+    assert adapters.find(home, "Orders") == one
+    with pytest.raises(StudioError, match="Name taken"):
+        adapters.rename(home, two, "Orders")
+    with pytest.raises(StudioError, match="No name"):
+        adapters.rename(home, two, "  ")
+
+
+def test_delete_goes_to_the_trash_and_comes_back(home: Home, made: Path) -> None:
+    folder = adapters.import_folder(home, made)
+    content = {file.name: file.read_bytes() for file in folder.iterdir()}
+    entry = adapters.delete(home, folder)
+    assert adapters.listing(home) == []
+    assert adapters.restore(home, entry) == folder
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == content
+    with pytest.raises(StudioError, match="Not in the trash"):
+        adapters.restore(home, entry)
+
+
+def test_restore_gives_way_to_what_came_since(home: Home, made: Path) -> None:
+    entry = adapters.delete(home, adapters.import_folder(home, made))
+    adapters.import_folder(home, made)
+    adapters.restore(home, entry)
+    assert len(adapters.listing(home)) == 2
+
+
+def test_only_the_librarys_own_adapters_are_deleted(home: Home, made: Path) -> None:
+    with pytest.raises(StudioError, match="Not in the library"):
+        adapters.delete(home, made)
+    assert made.is_dir()
+
+
+def test_a_broken_adapter_is_listed_with_its_problem(home: Home, made: Path) -> None:
+    folder = adapters.import_folder(home, made)
+    (folder / "adapter_model.safetensors").unlink()
+    [row] = adapters.listing(home)
+    assert row.name == "made elsewhere"
+    assert "no adapter_model.safetensors" in row.problem
+    adapters.delete(home, folder)
+
+
+def test_find_names_what_is_there(home: Home, made: Path) -> None:
+    adapters.import_folder(home, made)
+    assert adapters.find(home, str(made)) == made
+    with pytest.raises(StudioError, match="made elsewhere"):
+        adapters.find(home, "other")
+
+
+def test_base_by_content_wherever_it_lies(home: Home, made: Path, tiny_model: Path) -> None:
+    base = own_model(home, tiny_model, "renamed since")
+    digest = models.inspect(base).digest
+    known = AdapterFacts(base="/gone/tiny", base_digest=digest, method="lora")
+    folder = adapters.add(home, made, "by content", known)
+    assert adapters.base_of(home, adapters.facts(folder)) == base
+
+
+def test_base_by_path_for_our_own_adapters_only(home: Home, made: Path, tiny_model: Path) -> None:
+    own = adapters.add(home, made, "ours", AdapterFacts(base=str(tiny_model)))
+    assert adapters.base_of(home, adapters.facts(own)) == tiny_model
+    config = json.loads((made / "adapter_config.json").read_text("utf-8"))
+    config["base_model_name_or_path"] = str(tiny_model)
+    (made / "adapter_config.json").write_text(json.dumps(config), "utf-8")
+    foreign = adapters.import_folder(home, made)
+    with pytest.raises(StudioError, match="Base model not here"):
+        adapters.base_of(home, adapters.facts(foreign))
+
+
+def test_base_by_name(home: Home, made: Path, tiny_model: Path) -> None:
+    base = own_model(home, tiny_model)
+    folder = adapters.import_folder(home, made)
+    assert adapters.base_of(home, adapters.facts(folder)) == base
+
+
+def test_a_base_of_that_name_with_other_shapes_is_refused(
+    home: Home, tmp_path: Path, tiny_model: Path
+) -> None:
+    own_model(home, tiny_model)
+    folder = adapters.import_folder(home, write_adapter(tmp_path / "wide", hidden=HIDDEN * 2))
+    with pytest.raises(StudioError, match="made for another base"):
+        adapters.base_of(home, adapters.facts(folder))
+
+
+def test_module_names_come_from_keys() -> None:
+    key = "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight"
+    assert adapter_files.module_of(key) == "model.layers.0.mlp.up_proj"
+    assert adapter_files.module_of("base_model.model.lm_head.weight") == ""

@@ -1,0 +1,321 @@
+"""The Library page by real clicks, keys and drops; merging by a real engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
+from pytestqt.qtbot import QtBot
+
+from studio.core.errors import StudioError
+from studio.library import adapters, models, trash
+from studio.library.adapters import AdapterFacts
+from studio.library.folders import Home
+from studio.ui.pages.library import LibraryPage
+from studio.ui.pages.library.merge_dialog import MergeDialog
+from studio.ui.pages.library.merging import grade
+from studio.ui.session import Session
+from studio.ui.tables.adapters import AdaptersModel, about, matches, method
+from studio.ui.widgets import NameDialog
+from tests.support.adapter_files import write_adapter
+from tests.support.live_session import SOON, live
+from tests.ui.show import Show
+
+pytestmark = pytest.mark.gui
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_adapter(tmp_path / "made elsewhere", size=0.5)
+
+
+@pytest.fixture
+def three(home: Home, own_model: Path, source: Path) -> list[Path]:
+    """Three adapters of the tiny model, the first the latest."""
+    rows = [
+        ("Orders", "qlora", "sample"),
+        ("Pirate", "lora", "pirates.jsonl"),
+        ("Calm", "lora", ""),
+    ]
+    return [
+        adapters.add(
+            home,
+            source,
+            name,
+            AdapterFacts(
+                base=str(own_model), method=kind, dataset=data, eval_loss=0.125 * (n + 1),
+                created_at=2_000_000_000.0 - n,
+            ),
+        )
+        for n, (name, kind, data) in enumerate(rows)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def page(session: Session, show: Show) -> LibraryPage:
+    made = LibraryPage(session)
+    made.resize(1056, 800)
+    show(made)
+    return made
+
+
+@pytest.fixture
+def filled(three: list[Path], page: LibraryPage, qtbot: QtBot) -> LibraryPage:
+    qtbot.waitUntil(lambda: page.model.total == 3)
+    return page
+
+
+@pytest.fixture
+def merging(
+    filled: LibraryPage, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LibraryPage]:
+    """The page with engines behind it."""
+    with live(session, qtbot, monkeypatch):
+        yield filled
+        filled.hide()
+
+
+def click(qtbot: QtBot, button: QPushButton) -> None:
+    qtbot.waitUntil(lambda: button.isVisible() and button.isEnabled(), timeout=SOON)
+    qtbot.mouseClick(button, LEFT)
+
+
+def pick(page: LibraryPage, row: int, qtbot: QtBot) -> None:
+    place = page.list.visualRect(page.model.index(row, 0)).center()
+    qtbot.mouseClick(page.list.viewport(), LEFT, pos=place)
+
+
+def names(page: LibraryPage) -> list[str]:
+    return [str(page.model.index(row, 0).data()) for row in range(page.model.rowCount())]
+
+
+def drop_on(page: LibraryPage, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    event = QDropEvent(
+        QPointF(300, 300), Qt.DropAction.CopyAction, data, LEFT, Qt.KeyboardModifier.NoModifier
+    )
+    page.dropEvent(event)
+
+
+def answer(kind: type[Any], act: Callable[[Any], None]) -> QTimer:
+    """Do this to the first dialog of a kind as soon as it is in view."""
+    timer = QTimer()
+
+    def look() -> None:
+        dialog = QApplication.activeModalWidget()
+        if isinstance(dialog, kind):
+            timer.stop()
+            act(dialog)
+
+    timer.timeout.connect(look)
+    timer.start(10)
+    return timer
+
+
+def test_an_empty_library_leads_to_a_run(page: LibraryPage, session: Session, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(session.open_page) as caught:
+        click(qtbot, page.empty.button)
+    assert caught.args == ["new_run"]
+    assert not page.details.isVisible()
+
+
+def test_the_list_shows_the_latest_first_with_details(filled: LibraryPage, qtbot: QtBot) -> None:
+    assert names(filled) == ["Orders", "Pirate", "Calm"]
+    pick(filled, 1, qtbot)
+    details = filled.details
+    assert details.name.text() == "Pirate"
+    assert details.value("Base") == "tiny-llama"
+    assert details.value("Method") == "LoRA"
+    assert details.value("Rank") == "4"
+    assert details.value("Dataset") == "pirates.jsonl"
+    assert details.value("Eval loss") == "0.250"
+    assert details.value("Size").endswith("KB")
+
+
+def test_search_finds_by_every_word(filled: LibraryPage, qtbot: QtBot) -> None:
+    qtbot.keyClicks(filled.search, "lora PIR")
+    assert names(filled) == ["Pirate"]
+    assert filled.details.name.text() == "Pirate"
+    qtbot.keyClicks(filled.search, "x")
+    assert names(filled) == []
+    assert filled.none_found.isVisible()
+    assert not filled.details.isVisible()
+    filled.search.clear()
+    assert len(names(filled)) == 3
+
+
+def test_chat_opens_with_the_base_that_was_found(
+    filled: LibraryPage, three: list[Path], own_model: Path, session: Session, qtbot: QtBot
+) -> None:
+    with qtbot.waitSignal(session.open_chat) as caught:
+        click(qtbot, filled.details.chat)
+    assert caught.args == [str(own_model), [str(three[0])]]
+    with qtbot.waitSignal(session.open_chat):
+        filled.list.setFocus()
+        qtbot.keyClick(filled.list, Qt.Key.Key_Return)
+
+
+def test_a_base_that_is_gone_is_said(filled: LibraryPage, own_model: Path, qtbot: QtBot) -> None:
+    (own_model / "config.json").unlink()
+    click(qtbot, filled.details.chat)
+    qtbot.waitUntil(filled.message.isVisible)
+    assert filled.message.title() == "Base model not here"
+
+
+def test_rename(filled: LibraryPage, three: list[Path], qtbot: QtBot) -> None:
+    def type_name(dialog: NameDialog) -> None:
+        qtbot.keyClicks(dialog.edit, "Shop orders")
+        qtbot.keyClick(dialog.edit, Qt.Key.Key_Return)
+
+    timer = answer(NameDialog, type_name)
+    click(qtbot, filled.details.rename)
+    qtbot.waitUntil(lambda: filled.details.name.text() == "Shop orders")
+    timer.stop()
+    assert adapters.facts(three[0]).name == "Shop orders"
+
+
+def test_delete_and_undo(filled: LibraryPage, three: list[Path], home: Home, qtbot: QtBot) -> None:
+    pick(filled, 1, qtbot)
+    click(qtbot, filled.details.delete)
+    qtbot.waitUntil(lambda: names(filled) == ["Orders", "Calm"])
+    assert len(trash.listing(home)) == 1
+    click(qtbot, filled.message.button)
+    qtbot.waitUntil(lambda: len(names(filled)) == 3)
+    assert filled.details.name.text() == "Pirate"
+    assert three[1].is_dir()
+    assert trash.listing(home) == []
+
+
+def test_the_delete_key_deletes_too(filled: LibraryPage, qtbot: QtBot) -> None:
+    filled.list.setFocus()
+    qtbot.keyClick(filled.list, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: names(filled) == ["Pirate", "Calm"])
+
+
+def test_import_by_drop_and_by_dialog(
+    page: LibraryPage, source: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_on(page, source)
+    qtbot.waitUntil(lambda: names(page) == ["made elsewhere"])
+    assert page.details.pill.text() == "imported"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(source))
+    click(qtbot, page.add)
+    qtbot.waitUntil(lambda: len(names(page)) == 2)
+
+
+def test_what_is_no_adapter_is_refused_in_the_page(
+    page: LibraryPage, tiny_model: Path, qtbot: QtBot
+) -> None:
+    drop_on(page, tiny_model)
+    qtbot.waitUntil(page.message.isVisible)
+    assert page.message.title() == "A model, not an adapter"
+    assert names(page) == []
+
+
+def test_a_broken_adapter_can_only_be_deleted(
+    filled: LibraryPage, three: list[Path], qtbot: QtBot
+) -> None:
+    (three[0] / "adapter_model.safetensors").unlink()
+    filled.reload()
+    qtbot.waitUntil(filled.details.problem.isVisible)
+    assert not filled.details.chat.isEnabled()
+    assert not filled.details.merge.isEnabled()
+    click(qtbot, filled.details.delete)
+    qtbot.waitUntil(lambda: len(names(filled)) == 2)
+
+
+def opened(page: LibraryPage, qtbot: QtBot) -> MergeDialog:
+    click(qtbot, page.details.merge)
+    qtbot.waitUntil(lambda: page.dialog is not None and page.dialog.isVisible())
+    assert page.dialog is not None
+    return page.dialog
+
+
+def test_merge_and_its_passport(
+    merging: LibraryPage, home: Home, session: Session, qtbot: QtBot
+) -> None:
+    dialog = opened(merging, qtbot)
+    target = Path(dialog.out.path())
+    assert target == home.models / "Orders-merged"
+    with qtbot.waitSignal(session.models_changed, timeout=SOON):
+        click(qtbot, dialog.start)
+    qtbot.waitUntil(dialog.pill.isVisible)
+    assert dialog.pill.text() == "Passed"
+    assert "KL divergence" in dialog.check_line.text()
+    assert models.usable(target)
+    assert json.loads((target / "passport.json").read_text("utf-8"))["grade"] == "pass"
+    with qtbot.waitSignal(session.open_chat) as caught:
+        click(qtbot, dialog.talk)
+    assert caught.args == [str(target), []]
+    qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
+
+
+def test_a_merge_is_cancelled_and_leaves_nothing(
+    merging: LibraryPage, home: Home, qtbot: QtBot
+) -> None:
+    dialog = opened(merging, qtbot)
+    target = Path(dialog.out.path())
+    click(qtbot, dialog.start)
+    click(qtbot, dialog.stop)
+    qtbot.waitUntil(lambda: merging.dialog is None, timeout=SOON)
+    qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
+    assert not target.exists()
+
+
+def test_a_target_that_wont_do_is_said_in_the_dialog(
+    filled: LibraryPage, own_model: Path, qtbot: QtBot
+) -> None:
+    dialog = opened(filled, qtbot)
+    dialog.out.edit.clear()
+    qtbot.keyClicks(dialog.out.edit, str(own_model))
+    qtbot.keyClick(dialog.out.edit, Qt.Key.Key_Return)
+    qtbot.waitUntil(dialog.problem.isVisible)
+    assert dialog.start.isVisible()
+    assert (own_model / "config.json").is_file()
+    dialog.reject()
+
+
+def test_grades_in_words() -> None:
+    numbers = {"positions": 10, "top1": 1.0, "kl": 1e-6, "kl_without_adapter": 2.0}
+    assert grade({"passport": {"grade": "pass"} | numbers})[:2] == ("Passed", "ok")
+    assert grade({"passport": {"grade": "fail"} | numbers})[:2] == ("Failed", "err")
+    assert grade({"passport": None})[:2] == ("Not checked", "warn")
+
+
+def test_words_of_an_adapter() -> None:
+    facts = AdapterFacts(
+        name="Orders", base="/models/tiny", method="qlora", rank=8, dataset="/x/rows.jsonl", bytes=5
+    )
+    assert method(facts) == "QLoRA r8"
+    assert about(facts).startswith("tiny  \N{MIDDLE DOT}  rows.jsonl")
+    assert matches(facts, "qlora tiny")
+    assert not matches(facts, "qlora huge")
+
+
+def test_the_model_keeps_its_promises_to_qt(
+    three: list[Path], home: Home, qtmodeltester: Any
+) -> None:
+    model = AdaptersModel()
+    model.set_rows(adapters.listing(home))
+    qtmodeltester.check(model)
+
+
+def test_an_error_of_the_disk_is_a_message(
+    filled: LibraryPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StudioError("Can't be deleted", "It is in use.", "Close what uses it.")
+
+    monkeypatch.setattr(trash, "put", refuse)
+    click(qtbot, filled.details.delete)
+    qtbot.waitUntil(filled.message.isVisible)
+    assert filled.message.title() == "Can't be deleted"
+    assert len(names(filled)) == 3
