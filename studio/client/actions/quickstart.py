@@ -25,7 +25,7 @@ from studio.core.recipe import (
 from studio.library import datasets, models
 from studio.library.folders import Home, free_path
 
-PROMPT = "Could you post the copper kettle to Ravi? It is order 274."
+PROMPT = "Could you post the velvet scarf to Ravi? It is order 274."
 
 
 def recipe() -> Recipe:
@@ -69,12 +69,12 @@ def quickstart(
     rows = datasets.score_rows(wanted.dataset[0])
     if rows is None:
         raise StudioError("No rows to score with", "This dataset brings no held-out rows.")
-    scored = score(home, model, rows, adapter, keeper=keeper, hear=hear)
+    scored = score(home, model, rows, adapter, keeper=keeper, hear=hear, orders=orders)
     progress("Asking the bare model and the adapter", None)
     answers = _ask(home, keeper, model, adapter, hear)
     progress("Merging the adapter into the model", None)
     target = target or free_path(home.models, f"{model.name}-{run.name}")
-    merged = merge(home, adapter, target, keeper=keeper, hear=hear)
+    merged = merge(home, adapter, target, keeper=keeper, hear=hear, orders=orders)
     return {
         **_scores(scored),
         "run": str(run),
