@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ from studio.library.folders import Home, JobFolder
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+KEEP_JOBS_SECONDS = 7 * 24 * 3600.0
 
 
 class Engines:
@@ -34,13 +36,18 @@ class Engines:
         self._lock = threading.RLock()
 
     def recover(self) -> None:
-        """Adopt every engine that lives, and end the log of every one that died unseen."""
+        """Adopt every engine that lives, and end the log of every one that died unseen.
+
+        Folders of chats, merges and the like that nobody touched for a week are deleted.
+        """
         for folder in self._folders():
             try:
                 if jobs.living(folder):
                     self._adopt(folder)
-                else:
+                elif not (folder.parent == self._home.jobs and _is_old(folder)):
                     _end_unseen(folder)
+                else:
+                    shutil.rmtree(folder, ignore_errors=True)
             except (OSError, msgspec.MsgspecError) as error:
                 _log.warning("%s: %s", folder, error)
 
@@ -142,6 +149,11 @@ class Engines:
         parents = [path for path in (self._home.runs, self._home.jobs) if path.is_dir()]
         found = [folder for parent in parents for folder in parent.iterdir()]
         return [folder for folder in found if JobFolder(folder).job.is_file()]
+
+
+def _is_old(folder: Path) -> bool:
+    newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    return time.time() - newest > KEEP_JOBS_SECONDS
 
 
 def _end_unseen(folder: Path) -> None:

@@ -8,7 +8,7 @@ from studio.core import events
 from studio.core.events import AnyEvent
 from studio.library.folders import JobFolder
 
-CHUNK_BYTES = 256 << 10
+CHUNK_BYTES = 64 << 10
 LONGEST_LINE = 8 << 20
 _TAIL_BYTES = 8 << 10
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Client
 from pathlib import Path
@@ -101,6 +103,17 @@ def test_what_died_unseen_gets_its_end(bench: Bench, run: Path) -> None:
 def test_a_new_run_is_not_ended(bench: Bench, run: Path) -> None:
     bench.start_keeper()
     assert runs.state_of(run).state == "created"
+
+
+def test_old_job_folders_are_deleted_and_runs_never(bench: Bench, run: Path) -> None:
+    old, recent = bench.chat(), bench.chat()
+    long_ago = time.time() - 8 * 24 * 3600
+    for path in (*old.iterdir(), old, *run.iterdir(), run):
+        os.utime(path, (long_ago, long_ago))
+    bench.start_keeper()
+    assert not old.exists()
+    assert recent.is_dir()
+    assert run.is_dir()
 
 
 def test_client_killed_training_goes_on_and_chat_dies(bench: Bench, run: Path) -> None:

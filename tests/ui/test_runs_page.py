@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMenu, QPushButton
 from pytestqt.qtbot import QtBot
 
 from studio.core import events as ev
+from studio.core.facts import Gpu, Machine
 from studio.core.run_state import RunState
 from studio.library import jobs, trash
 from studio.library.folders import Home
@@ -293,6 +294,24 @@ def test_plots_read_out_and_scale_and_rest_when_hidden(
     assert not plot._frame.isActive()
     page.show()
     qtbot.waitUntil(lambda: not plot._dirty, timeout=SOON)
+
+
+def test_memory_is_shown_against_the_card(
+    page: RunsPage, home: Home, session: Session, qtbot: QtBot
+) -> None:
+    gib = 1 << 30
+    card = Gpu(index=0, name="Card", total_bytes=24 * gib, used_bytes=0, free_bytes=24 * gib)
+    _open(page, logs.write(home, "card", logs.training(50, 60, vram=True)), qtbot)
+    qtbot.waitUntil(lambda: page.run.series.on_card, timeout=SOON)
+    run = page.run
+    run.curves.refresh(run.state, run.series, Machine(gpus=(card,)))
+    run.tiles.show_run(run.state, run.series, Machine(gpus=(card,)))
+    plot = run.curves.memory.plot
+    assert plot._limit == 24
+    plot._draw()
+    assert plot.plotItem.vb.viewRange()[1][1] > 24
+    assert "of 24 GB" in run.tiles.memory.accessibleName()
+    assert run.curves.memory.title.text() == "GPU memory, GB"
 
 
 def test_a_diverged_run_is_drawn(page: RunsPage, home: Home, qtbot: QtBot) -> None:

@@ -32,7 +32,7 @@ _PILL = {
     "soft": ("accent_bg", "accent_text"),
     "plain": ("raised", "sub"),
 }
-_WIDTHS = {0: 200, 1: 112, 3: 124, 4: 88, 5: 88, 6: 116}
+_WIDTHS = {0: 190, 1: 112, 3: 116, 4: 80, 5: 80, 6: 112}
 
 
 class ListView(Page):
@@ -124,7 +124,7 @@ class ListView(Page):
 
 
 class RunsTable(QTableView):
-    """Opens with a click, Enter or Space; Delete and the right button ask for more."""
+    """Opens with a click, Enter or Space; the right button or the menu key asks for more."""
 
     chosen = Signal(int)
     asked = Signal(int, QPoint)
@@ -146,7 +146,7 @@ class RunsTable(QTableView):
         self.verticalHeader().setDefaultSectionSize(44)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        header.setMinimumSectionSize(80)
+        header.setMinimumSectionSize(72)
         for column in range(len(table.COLUMNS)):
             stretch = column not in _WIDTHS
             mode = QHeaderView.ResizeMode
@@ -165,7 +165,8 @@ class RunsTable(QTableView):
             super().keyPressEvent(event)
 
     def _ask(self, place: QPoint) -> None:
-        row = self.indexAt(place).row()
+        index = self.indexAt(place)
+        row = index.row() if index.isValid() else self.currentIndex().row()
         if row >= 0:
             self.asked.emit(row, self.viewport().mapToGlobal(place))
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout
 
 from studio.core import run_state
 from studio.core.events import AnyEvent
+from studio.core.facts import Machine
 from studio.core.recipe import Recipe
 from studio.core.run_state import RunState
 from studio.core.wire import JobRow
@@ -75,7 +76,10 @@ class RunView(Page):
         self.activity.open(folder)
         self.samples.open()
         self._session.background(
-            runs.recipe_of, folder, done=self._know_recipe, failed=lambda _: None
+            runs.recipe_of,
+            folder,
+            done=lambda recipe: self._know_recipe(folder, recipe),
+            failed=lambda _: None,
         )
         self._jobs_moved(self._session.jobs)
         self._refresh()
@@ -108,7 +112,7 @@ class RunView(Page):
         if self._session.running:
             self._listen()
         self._session.started.connect(self._listen)
-        self._session.machine_changed.connect(lambda _: self._later())
+        self._session.machine_changed.connect(self._machine_moved)
 
     def _listen(self) -> None:
         self._session.worker.heard.connect(self._heard)
@@ -141,13 +145,17 @@ class RunView(Page):
             self._ending = ""
         self._later()
 
+    def _machine_moved(self, machine: Machine) -> None:
+        self._later()
+
     def _set_ending(self, how: str) -> None:
         self._ending = how
         self._refresh()
 
-    def _know_recipe(self, recipe: Recipe) -> None:
-        self._about = table.about(recipe)
-        self._refresh()
+    def _know_recipe(self, folder: Path, recipe: Recipe) -> None:
+        if folder == self.folder:
+            self._about = table.about(recipe)
+            self._refresh()
 
     def _later(self) -> None:
         if self.isVisible() and not self._due.isActive():
