@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def screen(logs: Path) -> Iterator[Screen]:
     """A screen on a free display, gone with the block."""
     with contextlib.ExitStack() as stack:
         server, display = _server(stack, logs)
-        yield_screen = Screen(display)
+        made = Screen(display)
         with (logs / "openbox.log").open("wb") as log:
             manager = subprocess.Popen(
                 ["openbox", "--sm-disable"],
@@ -57,7 +58,8 @@ def screen(logs: Path) -> Iterator[Screen]:
                 stderr=log,
             )
         stack.callback(_end, manager)
-        yield yield_screen
+        _await_manager(made)
+        yield made
     assert server.poll() is not None
 
 
@@ -76,6 +78,17 @@ def _server(stack: contextlib.ExitStack, logs: Path) -> tuple[subprocess.Popen[b
         number = pipe.readline().strip()
     assert number, (logs / "xvfb.log").read_text("utf-8", "replace")
     return server, f":{number}"
+
+
+def _await_manager(made: Screen) -> None:
+    """Windows get the keyboard only from a window manager that is up."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            return made._do("get_num_desktops")
+        except subprocess.CalledProcessError:
+            assert time.monotonic() < end, "the window manager does not come up"
+            time.sleep(0.05)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -14,8 +14,12 @@ import pytest
 from studio.core.events import Answered, Ended, Started, Step
 from studio.library import jobs, models, runs
 from studio.library.folders import Home
+from tests.end_to_end import driver
 from tests.end_to_end.driver import Control, Window
 from tests.end_to_end.left import processes_of
+from tests.end_to_end.screen import Screen
+from tests.fakes.hub import serving
+from tests.support import gguf_maker
 
 AnEvent = TypeVar("AnEvent")
 
@@ -134,3 +138,26 @@ def test_a_killed_engine_is_told_within_two_seconds(window: Window, home: Home, 
     assert processes_of(the_run(home)) == []
     window.click("New run")
     window.wait_for("Choose a model")
+
+
+def test_models_come_in_by_file_and_from_the_hub(
+    display: Screen, home: Home, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = gguf_maker.write(tiny_model, tmp_path / "small one.gguf")
+    with serving() as hub:
+        hub.add("org/tiny", tiny_model)
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        with driver.opened(display, home, tmp_path) as window:
+            window.click("Drop a model folder", kind="")
+            window.wait("the file dialog", lambda _: window.active == "Import a GGUF file")
+            window.screen.type(str(file))
+            window.key("Return")
+            window.wait_for("small one", "106,816 parameters", seconds=120)
+
+            window.write("Search the Hugging Face hub", "tiny")
+            window.key("Return")
+            window.wait_for("org/tiny")
+            window.click("Download")
+            target = models.hub_folder(home, "org/tiny")
+            window.wait("the download", lambda _: models.usable(target), seconds=60)
+    assert {facts.name for facts in models.listing(home)} == {"small one", "org/tiny"}
