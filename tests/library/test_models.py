@@ -147,6 +147,9 @@ class TestProblems:
     def test_no_folder(self, tmp_path: Path) -> None:
         assert "no folder" in only_problem(tmp_path / "nothing")
 
+    def test_a_name_that_no_system_takes(self) -> None:
+        assert "can't be read" in only_problem(Path("/tmp") / ("x" * 5000))
+
     def test_no_config(self, model: Path) -> None:
         (model / "config.json").unlink()
         assert "no config.json" in only_problem(model)
@@ -299,6 +302,8 @@ class TestShelf:
             ("org/absent", "v2", "--revision v2"),
             ("/no/such/folder", None, "Pick a folder"),
             ("", None, "Pick a folder"),
+            ("x" * 5000, None, "Pick a folder"),
+            ("~nobody-of-that-name/model", None, "Pick a folder"),
         ],
     )
     def test_what_is_not_there_says_what_to_do(

@@ -26,6 +26,15 @@ _README_BYTES = 1 << 20
 
 def inspect(folder: Path) -> ModelFacts:
     """The facts of a model folder. What is wrong with it is in `problems`, never raised."""
+    try:
+        return _inspect(folder)
+    except OSError as error:
+        text = f"{folder} can't be read ({error.strerror or error})."
+        problem = _problem(text, "Pick a folder that belongs to you.")
+        return ModelFacts(path=str(folder), name=folder.name, problems=(problem,))
+
+
+def _inspect(folder: Path) -> ModelFacts:
     unreadable = _not_a_folder(folder) or _read_config(folder)
     if isinstance(unreadable, Problem):
         return ModelFacts(path=str(folder), name=_name(folder), problems=(unreadable,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from studio.core.errors import StudioError
@@ -37,13 +38,9 @@ def resolve(home: Home, part: ModelPart) -> Path:
     """
     if part.path == STARTER:
         return _starter(home)
-    path = Path(part.path).expanduser()
-    if part.path and path.is_dir():
-        return path.absolute()
-    if path.suffix.lower() == ".gguf" and path.is_file():
-        raise _gguf(path)
-    if part.path and (own := home.models / part.path).is_dir() and own.parent == home.models:
-        return own
+    with suppress(OSError, RuntimeError):  # names that no system takes, homes of nobody
+        if found := _local(home, part.path):
+            return found
     if HUB_ID.fullmatch(part.path):
         return _hub_model(home, part)
     raise StudioError(
@@ -51,6 +48,16 @@ def resolve(home: Home, part: ModelPart) -> Path:
         f"There is no model folder {part.path}.",
         "Pick a folder that exists, or write a hub id as organisation/name.",
     )
+
+
+def _local(home: Home, named: str) -> Path | None:
+    path = Path(named).expanduser()
+    if named and path.is_dir():
+        return path.absolute()
+    if path.suffix.lower() == ".gguf" and path.is_file():
+        raise _gguf(path)
+    own = home.models / named
+    return own if named and own.is_dir() and own.parent == home.models else None
 
 
 def hub_folder(home: Home, repo: str) -> Path:
