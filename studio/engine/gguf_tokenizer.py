@@ -54,5 +54,5 @@ def _is_general(pre_tokenizer: Any) -> bool:
     return isinstance(pre_tokenizer, pre_tokenizers.ByteLevel)
 
 
-def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
-    return tokenizer.backend_tokenizer  # type: ignore[attr-defined]
+def _backend(tokenizer: Any) -> Any:
+    return tokenizer.backend_tokenizer
