@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from studio.core.errors import StudioError
 from studio.core.facts import ModelFacts
@@ -17,7 +17,7 @@ from studio.ui.widgets import Button, ComboBox, IconButton, clear, label, row
 
 BARE = ""
 MOST = 3
-_MODEL_WIDTH, _SIDE_WIDTH = 230, 190
+_LEAST_WIDTH, _MODEL_WIDTH, _SIDE_WIDTH = 100, 230, 190
 
 
 class Sides(QWidget):
@@ -31,7 +31,7 @@ class Sides(QWidget):
         self._adapters: list[AdapterFacts] = []
         self._boxes: list[ComboBox] = []
         self.model = ComboBox("Model")
-        self.model.setFixedWidth(_MODEL_WIDTH)
+        _between(self.model, _LEAST_WIDTH, _MODEL_WIDTH)
         self.model.chosen.connect(self.model_chosen)
         self.add = Button("Compare", "ghost", "plus", "Answer in one more column")
         self.add.clicked.connect(self._add)
@@ -39,7 +39,13 @@ class Sides(QWidget):
         self._row.setSpacing(8)
         name = label("Model", "mute")
         name.setBuddy(self.model)
-        self.setLayout(row(name, self.model, 8, self._row, self.add, None))
+        whole = row(name, spacing=8)
+        whole.addWidget(self.model, 6)
+        whole.addSpacing(8)
+        whole.addLayout(self._row, 14)
+        whole.addWidget(self.add)
+        whole.addStretch(1)
+        self.setLayout(whole)
         self.set_sides([BARE])
 
     def set_models(self, found: Sequence[tuple[str, str]]) -> None:
@@ -88,7 +94,7 @@ class Sides(QWidget):
         if side and side not in dict(choices):
             choices.append((side, Path(side).name))
         box = ComboBox(f"Adapter of column {number + 1}" if several else "Adapter", choices)
-        box.setFixedWidth(_SIDE_WIDTH)
+        _between(box, _LEAST_WIDTH, _SIDE_WIDTH)
         box.set_value(side)
         box.chosen.connect(lambda _: self.sides_chosen.emit())
         self._boxes.append(box)
@@ -108,6 +114,12 @@ class Sides(QWidget):
     def _remove(self, which: int) -> None:
         self.set_sides([s for number, s in enumerate(self.sides()) if number != which])
         self.sides_chosen.emit()
+
+
+def _between(box: ComboBox, least: int, most: int) -> None:
+    box.setMinimumWidth(least)
+    box.setMaximumWidth(most)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
 
 def known_models(home: Home) -> list[tuple[str, str]]:
