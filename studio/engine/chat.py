@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 
 from studio.core.commands import AnyCommand, Cancel, Chat, Leave, Load, Say, Stop
 from studio.core.errors import StudioError
-from studio.core.events import Finished, Ready, Refused
+from studio.core.events import Finished, Ready, Refused, Started
 from studio.core.recipe import Dtype
 from studio.engine import answer, failures, precision
 from studio.engine.conversation import Speaker
@@ -33,9 +34,12 @@ def run(context: Context) -> None:
 
 
 def _load(context: Context, job: Chat) -> Speaker:
-    context.channel.stage("Loading the model")
+    context.channel.stage("Looking at the machine")
     folder, device = Path(job.model), precision.best_device()
     chosen = precision.decide(_wanted(job.dtype), device)
+    decided = {"device": str(device), "dtype": chosen.name}
+    context.channel.emit(Started(pid=os.getpid(), decided=decided))
+    context.channel.stage("Loading the model")
     model = load_model(folder, chosen.dtype, device=device)
     speaker = Speaker(folder, model, load_tokenizer(folder))
     for adapter in job.adapters:

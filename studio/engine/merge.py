@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from transformers import AutoModelForCausalLM
 
 from studio.core.commands import Cancel, Merge, Stop
 from studio.core.errors import StudioError
-from studio.core.events import Cancelled, Finished
+from studio.core.events import Cancelled, Finished, Started
 from studio.engine import merged_files, passport, streaming_merge
 from studio.engine.conversation import attach
 from studio.engine.job import Context
@@ -38,6 +39,7 @@ def run(context: Context) -> None:
     job = context.job
     assert isinstance(job, Merge)
     begin, teller = time.monotonic(), Teller(context)
+    context.channel.emit(Started(pid=os.getpid()))
     try:
         path, checked = merge(job, teller)
     except _Stopped:

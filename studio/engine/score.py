@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 from studio.core.commands import Cancel, Score, Stop
 from studio.core.errors import StudioError
-from studio.core.events import Cancelled, Finished
+from studio.core.events import Cancelled, Finished, Started
 from studio.engine import precision
 from studio.engine.conversation import BARE, Speaker
 from studio.engine.generate import decode, greedy, prompt_ids, stop_tokens
@@ -55,9 +56,12 @@ def score(job: Score, context: Context) -> dict[str, Any]:
 
     Without an adapter `metric_after` is None. Raises StudioError for unusable rows.
     """
-    context.channel.stage("Loading the model")
+    context.channel.stage("Looking at the machine")
     folder, device = Path(job.model), precision.best_device()
     chosen = precision.decide("auto", device)
+    decided = {"device": str(device), "dtype": chosen.name}
+    context.channel.emit(Started(pid=os.getpid(), decided=decided))
+    context.channel.stage("Loading the model")
     model = load_model(folder, chosen.dtype, device=device)
     speaker = Speaker(folder, model, load_tokenizer(folder))
     rows = read_rows(Path(job.rows), job.limit, speaker)
