@@ -45,18 +45,20 @@ def load_model(
     *,
     bits: Bits = 16,
     device: torch.device | None = None,
+    attention: str = "",
 ) -> PreTrainedModel:
     """The folder's causal language model on `device` (the best one if None), in eval mode.
 
     `dtype` None means the folder's own. 8 bits is LLM.int8; 4 bits is NF4 with double
-    quantization, its products computed in `dtype`. Raises StudioError where the folder is
+    quantization, its products computed in `dtype`. `attention` names an implementation of
+    transformers; without one it is the model's usual. Raises StudioError where the folder is
     incomplete or no model that transformers can build.
     """
     _refuse_incomplete(folder)
     dtype, device = dtype or stored_dtype(folder), device or best_device()
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"attn_implementation": attention} if attention else {}
     if bits in (4, 8):
-        options = {"quantization_config": _quantization(bits, dtype)}
+        options["quantization_config"] = _quantization(bits, dtype)
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
