@@ -43,7 +43,7 @@ class Line:
                 self.show(event.text, event.share)
             case Step():
                 self._draw("Training", self._state.share, _step(self._state))
-            case Started() if event.decided:
+            case Started() if event.decided and event.total_steps:
                 self._say(_started(event))
             case Evaluated():
                 loss = event.metrics.get("loss")
