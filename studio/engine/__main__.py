@@ -75,7 +75,6 @@ def _work(home: Home, places: JobFolder, channel: Channel, pipe: BinaryIO) -> in
             process.leave_with(pipe)
         if not isinstance(job, commands.Chat):
             process.step_back()
-        process.keep_freed_memory()
         do(Context(home=home, folder=places, job=job, channel=channel))
     except BaseException as error:
         traceback.print_exc()

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import torch
 
 from studio.engine.control import Control
 from studio.engine.data import Rows
 from studio.engine.setup import Setup
 
+_SAY_EVERY_SECONDS = 2.0
 
-def loss_on(setup: Setup, rows: Rows, control: Control | None = None) -> float:
+
+def loss_on(setup: Setup, rows: Rows, control: Control, say: Callable[[float], None]) -> float:
     """Mean loss in nats of all trained tokens of these rows; nan without any.
 
-    The model is in evaluation mode meanwhile. Raises CancelledByUserError when that is heard.
+    The model is in evaluation mode meanwhile; `say` hears now and then which share is done.
+    Raises CancelledByUserError when that is heard.
     """
     batches = setup.task.batches(
         [rows[index] for index in range(len(rows))], tokens=setup.decided.micro_batch_tokens
     )
-    total, trained = 0.0, 0
+    total, trained, said = 0.0, 0, time.monotonic()
     setup.model.eval()
     try:
         with torch.no_grad():
-            for batch in batches:
-                if control is not None:
-                    control.listen()
+            for place, batch in enumerate(batches):
+                control.listen()
+                if time.monotonic() - said > _SAY_EVERY_SECONDS:
+                    say(place / len(batches))
+                    said = time.monotonic()
                 with setup.autocast():
                     total += float(setup.task.loss_sum(batch))
                 trained += batch.trained

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import os
 import sys
@@ -59,21 +58,6 @@ def step_back() -> None:
             me.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
             me.nice(max(me.nice(), NICENESS))
-
-
-def keep_freed_memory() -> None:
-    """Let glibc reuse freed blocks instead of giving every tensor back to the system.
-
-    A training step frees and asks for the same large blocks again and again; mapped afresh
-    each time, the kernel zeroes every page of them.
-    """
-    if sys.platform != "linux":
-        return
-    m_trim_threshold, m_mmap_max = -1, -4
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(m_mmap_max, 0)
-        libc.mallopt(m_trim_threshold, -1)
 
 
 def _claim_input() -> BinaryIO:

@@ -154,8 +154,7 @@ class Training:
     def _evaluate(self) -> None:
         if not len(self.eval_rows):
             return
-        self.channel.stage("Evaluating")
-        loss = evaluate.loss_on(self.ready, self.eval_rows, self.control)
+        loss = evaluate.loss_on(self.ready, self.eval_rows, self.control, self._say_evaluating)
         progress = self.progress
         self.evaluated_at = progress.step
         best = math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss)
@@ -169,6 +168,9 @@ class Training:
             events.Evaluated(step=progress.step, metrics={"loss": finite(loss)}, best=best)
         )
         self._look_whether_enough()
+
+    def _say_evaluating(self, share: float) -> None:
+        self.channel.stage("Evaluating", share)
 
     def _look_whether_enough(self) -> None:
         patience = self.training.early_stopping_patience
