@@ -55,7 +55,7 @@ def _quickstart(home: Home, options: argparse.Namespace, console: Console) -> in
 def _lines(result: dict[str, Any]) -> list[str]:
     return [
         "",
-        f"Trained an adapter in {duration(result['seconds'])}.",
+        f"From nothing to a merged model in {duration(result['seconds'])}.",
         f"Held-out notes turned into the exact JSON: {result['metric_before']:.0%} before, "
         f"{result['metric_after']:.0%} after.",
         f"That is on {result['rows']} notes it never saw: {result['shared_values']:.0%} of their "

@@ -37,7 +37,7 @@ def recipe() -> Recipe:
         method="lora",
         lora=LoraPart(rank=16, alpha=32.0),
         data=DataPart(max_length=128, eval_share=0.05),
-        training=TrainingPart(epochs=1.0, batch_size=16, learning_rate=5e-4),
+        training=TrainingPart(epochs=1.0, batch_size=8, learning_rate=5e-4),
     )
 
 
