@@ -120,5 +120,6 @@ class TestDataset:
             return any(p.field == "dataset" and p.fix for p in new_run.draft.blocking)
 
         qtbot.waitUntil(said, timeout=SLOW)
+        assert not step.columns.isVisible()
         click(qtbot, step._chosen.replace)
         assert step.drop.isVisible()

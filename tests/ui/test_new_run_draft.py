@@ -11,12 +11,15 @@ from pytestqt.qtbot import QtBot
 from studio.core.advice import PRESETS
 from studio.core.facts import DatasetReport, Machine
 from studio.core.problem import Problem
+from studio.core.reading import NESTED
+from studio.core.recipe import Recipe
 from studio.library import models
 from studio.library.folders import Home
 from studio.ui.pages.new_run import keeping
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit_panel import PARTS, grouped
 from studio.ui.pages.new_run.hyper_step import matching_preset
+from studio.ui.pages.new_run.wording import LABELS
 
 
 @pytest.fixture
@@ -66,6 +69,48 @@ def test_five_mistakes_are_named_at_once(known: RecipeDraft) -> None:
         "training.scheduler",
     }
     assert all(problem.fix for problem in known.blocking)
+
+
+NAMES = {
+    f"{part}.{name}" if part else name
+    for part, of in {"": Recipe, **NESTED}.items()
+    for name in of.__struct_fields__
+}
+
+
+def test_every_setting_has_its_label() -> None:
+    assert set(LABELS) == {
+        *NAMES - {"version", "task", "lora", "data", "training", "sample_prompts"}
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"training.micro_batch_size": 32, "training.base_precision": "8", "method": "full"},
+        {"training.early_stopping_patience": 3, "data.eval_share": 0.0, "training.epochs": 50},
+        {"data.max_length": 99_999, "training.dtype": "float16", "lora.dropout": 0.1},
+        {"training.optimizer": "paged_adamw_8bit", "lora.rank": 512, "method": "qlora"},
+        {"training.epochs": "lots", "training.batch_size": 0, "data.eval_share": 0.001},
+        {"lora.target_modules": ("nowhere",), "training.learning_rate": 5},
+    ],
+)
+def test_problems_speak_the_windows_language(known: RecipeDraft, wrong: dict[str, object]) -> None:
+    for path, value in wrong.items():
+        known.set(path, value)
+    found = known.problems
+    assert {problem.field for problem in found} & wrong.keys()
+    for problem in found:
+        words = {word.strip("“”,.;:") for word in f"{problem.text} {problem.fix}".split()}
+        assert not words & {name for name in NAMES if "." in name}
+        assert not words & {name.split(".")[1] for name in NAMES if "_" in name and "." in name}
+        assert not words & {"auto", "all-linear", "adamw_8bit", "lora"}
+
+
+def test_nothing_chosen_is_said_without_the_file(draft: RecipeDraft) -> None:
+    said = " ".join(f"{problem.text} {problem.fix}" for problem in draft.blocking)
+    assert "No model is chosen. Choose one on the Model step." in said
+    assert "recipe" not in said
 
 
 def test_what_is_typed_stays_though_it_cannot_be_used(known: RecipeDraft) -> None:

@@ -182,6 +182,8 @@ class DatasetStep(Step):
         self._lengths.setVisible(counted)
         self.lens.setVisible(known)
         self._show_findings()
+        if report is None or not report.columns:
+            self.columns.hide()  # there is nothing to choose from
         if report is None or report is self._seen:
             return
         self._seen = report
@@ -189,7 +191,7 @@ class DatasetStep(Step):
 
     def _show_new(self, report: DatasetReport) -> None:
         """What changes only with another report."""
-        if report.confidence < SURE:
+        if report.confidence < SURE and report.columns:
             self.columns.show()
         self.columns.refresh()
         broken = report.rows - report.usable_rows

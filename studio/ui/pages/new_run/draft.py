@@ -14,6 +14,7 @@ from studio.core.memory import Estimate
 from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart, Method, ModelPart, Recipe
 from studio.library.models import STARTER
+from studio.ui.pages.new_run.wording import in_words
 
 SAVE_AFTER = 400
 """Milliseconds without a change until the draft is saved."""
@@ -204,8 +205,10 @@ class RecipeDraft(QObject):
         """Read, check and estimate anew; pure arithmetic, quick enough for every key."""
         recipe, found = problems.read_leniently(self.data)
         self.recipe = recipe or Recipe(model=ModelPart(path=""), dataset=())
-        found = [*found, *(p for p in (self.model_problem, self.dataset_problem) if p)]
-        found += problems.check(self.recipe, self.machine, self.model, self.report)
+        found = [in_words(p, missing=not self.data.get(p.field)) for p in found]
+        found += [p for p in (self.model_problem, self.dataset_problem) if p]
+        checked = problems.check(self.recipe, self.machine, self.model, self.report)
+        found += [in_words(p) for p in checked]
         self.problems = list(dict.fromkeys(found))
         longest = self.report.max_tokens if self.report else 0
         self.estimate = memory.estimate(self.recipe, self.model, self.machine, longest)

@@ -12,6 +12,7 @@ from studio.core.memory import Estimate
 from studio.core.shapes import shapes_of
 from studio.ui import format as say
 from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.wording import sentence
 from studio.ui.theme import theme
 from studio.ui.widgets import Card, Pill, ScrollArea, Separator, StackedBar, label, row
 
@@ -25,7 +26,7 @@ PARTS = {
     "logits": ("Logits", "c6"),
     "overhead": ("Overhead", "c7"),
 }
-FACTS = ("Trains", "Steps", "Tokens a pass", "Device")
+FACTS = ("Trains", "Steps", "Tokens per epoch", "Device")
 ADVICE = 3
 VERDICTS = {
     "fits": ("Fits", "ok"),
@@ -77,7 +78,7 @@ class FitPanel(QWidget):
         said = self._sayings()
         for name, line in self._facts.items():
             line.say(said.get(name, ""))
-        texts = [*estimate.advice, *[""] * ADVICE] if known else [""] * ADVICE
+        texts = [*map(sentence, estimate.advice), *[""] * ADVICE] if known else [""] * ADVICE
         for place, text in zip(self._advice, texts, strict=False):
             place.setText(text)
             place.setVisible(bool(text))
@@ -95,11 +96,11 @@ class FitPanel(QWidget):
         found = {"Device": _device(draft.machine)}
         if shapes := shapes_of(draft.model.config) if draft.model else None:
             learnt = memory.trainable(draft.recipe, shapes)
-            found["Trains"] = f"{say.parameters(learnt)} weights"
+            found["Trains"] = f"{say.parameters(learnt)} parameters"
         if steps := draft.steps():
             found["Steps"] = say.count(steps)
         if draft.report and draft.report.tokens:
-            found["Tokens a pass"] = say.count(draft.report.tokens)
+            found["Tokens per epoch"] = say.count(draft.report.tokens)
         return found
 
 
@@ -120,7 +121,7 @@ def total_bytes(machine: Machine | None) -> int:
 
 def _note(estimate: Estimate) -> str:
     if not estimate.expected_bytes:
-        return "Choose a model, and its memory is reckoned here, part by part."
+        return "Choose a model to see the memory it would take, part by part."
     free = f" {say.size(estimate.available_bytes)} are free." if estimate.devices else ""
     most = say.size(estimate.upper_bytes)
     return f"An estimate, not a measurement: at most {most}.{free}"

@@ -57,15 +57,15 @@ class HyperStep(Step):
         self.presets.selected.connect(self._preset)
         self._preset_text = label("", "mute", wrap=True)
         basics = Card(spacing=16)
-        basics.add(row(label("Training length", "h2"), None, self.presets), self._preset_text)
+        basics.add(row(label("Basics", "h2"), None, self.presets), self._preset_text)
         basics.add(self._basics(), Separator(), *self._switches())
         self.body.addWidget(basics)
         self.more = Button("Show everything", "link", "chevron-right")
         self.more.clicked.connect(self._toggle)
         self.body.addLayout(row(self.more, None))
         self.everything = Card(spacing=16)
-        fields = [*self._learning(), *self._machinery()]
-        self.everything.add(label("Everything", "h2"), grid(2, *fields, spacing=16))
+        self._more_fields = [*self._learning(), *self._machinery()]
+        self.everything.add(label("Everything", "h2"), grid(2, *self._more_fields, spacing=16))
         self.everything.hide()
         self.body.addWidget(self.everything)
         self.body.addStretch(1)
@@ -169,6 +169,9 @@ class HyperStep(Step):
         usual = DEFAULT_LEARNING_RATE[self.draft.method]
         self._rate.set_hint(f"Automatic is {say.rate(usual)} for this method")
         self.form.refresh()
+        hidden = self.everything.isHidden()
+        if hidden and any(field.problems() for field in self._more_fields):
+            self._toggle()  # what is wrong must be in view
 
     def _preset(self, key: str) -> None:
         self.draft.apply_preset(next(p for p in PRESETS if p.key == key))

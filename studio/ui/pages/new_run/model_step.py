@@ -33,7 +33,7 @@ class ModelStep(Step):
     """The starter model, models on this machine, a folder or GGUF file, the hub."""
 
     heading = "Choose a model"
-    text = "What you start from. Any of them becomes your own."
+    text = "Training starts from this model and makes it your own."
 
     def __init__(self, session: Session, draft: RecipeDraft, rows: RowsLooker) -> None:
         super().__init__(session, draft, rows)

@@ -8,7 +8,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPlainTextEdit, QVBoxLayout
 
 from studio.core.advice import NAMES
-from studio.core.problem import Problem
 from studio.core.recipe import learning_rate, to_yaml
 from studio.library.folders import legal_name
 from studio.ui import format as say
@@ -18,6 +17,7 @@ from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.step import Step
+from studio.ui.pages.new_run.wording import label_of
 from studio.ui.session import Session
 from studio.ui.widgets import (
     Button,
@@ -36,7 +36,7 @@ class ReviewStep(Step):
     """Shows it all once more. `asked` wants to go to a step (its title)."""
 
     heading = "Review and start"
-    text = "What was learnt is kept whenever you stop."
+    text = "You can stop at any time and keep what was learnt."
 
     asked = Signal(str)
 
@@ -105,16 +105,18 @@ class ReviewStep(Step):
         found = self.draft.problems
         blocking = len(self.draft.blocking)
         if blocking:
-            words = "1 thing to mend first" if blocking == 1 else f"{blocking} things to mend first"
+            words = (
+                "1 problem to fix first" if blocking == 1 else f"{blocking} problems to fix first"
+            )
             head = (IconLabel("error", "err", 18), label(words, "h2"))
         else:
             head = (IconLabel("check-circle", "ok", 18), label("Ready to start", "h2"))
         self._findings.add(row(*head, None, spacing=10))
         listed = ProblemList(limit=10)
-        listed.show_problems(found, _where)
+        listed.show_problems(found, lambda problem: label_of(problem.field))
         self._findings.add(listed)
         if not found:
-            self._findings.add(label("Nothing was found that speaks against it.", "sub"))
+            self._findings.add(label("No problems found.", "sub"))
 
     def _save(self) -> None:
         name = legal_name(self.draft.recipe.name, "recipe")
@@ -156,7 +158,3 @@ def summary(draft: RecipeDraft) -> list[tuple[str, str, str, str]]:
 
 def _dataset(path: str) -> str:
     return "The sample dataset" if path == "sample" else Path(path).name or path
-
-
-def _where(problem: Problem) -> str:
-    return problem.field.split("[")[0].split(".")[-1].replace("_", " ").capitalize()
