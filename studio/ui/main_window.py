@@ -25,6 +25,7 @@ from studio.core.errors import StudioError
 from studio.ui.icons import IconLabel
 from studio.ui.session import Session
 from studio.ui.status_strip import StatusStrip
+from studio.ui.tab_order import move_focus
 from studio.ui.widgets import ConfirmDialog, InlineMessage, NavButton, Toast, column, label, row
 
 SIDE_WIDTH = 224
@@ -95,8 +96,11 @@ class MainWindow(QMainWindow):
     def go(self, key: str) -> None:
         """Show a page; an unknown key shows the first."""
         key = key if key in self._entries else next(iter(self._entries))
+        kept = isinstance(self.focusWidget(), NavButton)
         self.stack.setCurrentWidget(self.page(key))
         self._nav[key].setChecked(True)
+        if not kept:
+            self.stack.setFocus()  # or else the page's first control would show a focus ring
 
     def show_error(self, error: StudioError) -> None:
         self.banner.show_error(error)
@@ -183,6 +187,9 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         # without this the first button would open with a focus ring
         self.stack.setFocus()
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return move_focus(self, forward)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
