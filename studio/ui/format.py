@@ -60,6 +60,11 @@ def duration(seconds: float) -> str:
     return f"{round(hours / 24)} days"
 
 
+def loss(value: float) -> str:
+    """A loss: 1.932, and a small one with the digits that still tell: 0.0012."""
+    return f"{value:.3f}" if abs(value) >= 0.01 or not value else f"{value:.2g}"
+
+
 def rate(value: float) -> str:
     """A learning rate: 0.0002 as 2e-4."""
     if value and (abs(value) < 1e-3 or abs(value) >= 1e6):

@@ -143,7 +143,7 @@ QListView::item:hover {{ background: {hover}; }}
 QListView::item:selected {{ background: {hover}; color: {text}; }}
 QHeaderView {{ background: transparent; border: 0; }}
 QHeaderView::section {{ background: transparent; color: {mute}; border: 0;
-  border-bottom: 1px solid {line}; padding: 7px 8px; font-size: 11px; font-weight: 600;
+  border-bottom: 1px solid {line}; padding: 7px 11px; font-size: 11px; font-weight: 600;
   text-align: left; }}
 QTableCornerButton::section {{ background: transparent; border: 0; }}
 

@@ -100,7 +100,7 @@ def test_a_live_run_is_stopped_and_kept(
     qtbot.waitUntil(lambda: page.run.pill.text() == "Training", timeout=SOON)
     qtbot.waitUntil(lambda: len(page.run.series.train) > 5, timeout=SOON)
     qtbot.waitUntil(lambda: page.run.progress.step.text().startswith("Step "), timeout=SOON)
-    qtbot.waitUntil(lambda: "Training" in page.run.curves.loss.plot.summary(), timeout=SOON)
+    qtbot.waitUntil(lambda: "Train " in page.run.curves.loss.plot.summary(), timeout=SOON)
     _click(qtbot, page.run.buttons.stop)
     assert page.run.pill.text() == "Stopping"
     assert not page.run.buttons.stop.isEnabled()
@@ -274,6 +274,38 @@ def test_chat_with_a_model_of_its_own(
     assert caught.args == ["/models/mine", []]
 
 
+def test_a_finished_run_leads_to_its_adapter(
+    page: RunsPage, home: Home, session: Session, qtbot: QtBot
+) -> None:
+    finished = ev.Finished(time=1.0, result={"adapter": "/adapters/mine", "model": None})
+    _open(page, logs.write(home, "bare", logs.training(5, 5)), qtbot)
+    assert not page.run.made.isVisible()
+    done = [finished, ev.Ended(time=1.0, code=0)]
+    _open(page, logs.write(home, "done", logs.training(5, 5), done), qtbot)
+    with qtbot.waitSignal(session.open_page, timeout=SOON) as caught:
+        _click(qtbot, page.run.made.button)
+    assert caught.args == ["library"]
+
+
+def test_a_plot_without_points_shows_no_numbers(page: RunsPage, home: Home, qtbot: QtBot) -> None:
+    plot = page.run.curves.loss.plot
+    _open(page, logs.write(home, "new"), qtbot)
+    qtbot.waitUntil(plot._empty.isVisible, timeout=SOON)
+    assert not plot.plotItem.getAxis("left").style["showValues"]
+    _open(page, logs.write(home, "some", logs.training(9, 9)), qtbot)
+    qtbot.waitUntil(lambda: not plot._empty.isVisible(), timeout=SOON)
+    assert plot.plotItem.getAxis("left").style["showValues"]
+
+
+def test_every_run_opens_at_its_top(page: RunsPage, home: Home, qtbot: QtBot) -> None:
+    _open(page, logs.write(home, "first", logs.training(9, 9)), qtbot)
+    bar = page.run._area.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 0, timeout=SOON)
+    bar.setValue(bar.maximum())
+    _open(page, logs.write(home, "second", logs.training(9, 9)), qtbot)
+    assert bar.value() == 0
+
+
 def test_plots_read_out_and_scale_and_rest_when_hidden(
     page: RunsPage, home: Home, session: Session, qtbot: QtBot
 ) -> None:
@@ -285,7 +317,7 @@ def test_plots_read_out_and_scale_and_rest_when_hidden(
     qtbot.mouseMove(plot.viewport(), middle)
     qtbot.waitUntil(plot._read_out.isVisible, timeout=SOON)
     assert "step " in plot._read_out.text()
-    assert "Training" in plot._read_out.text()
+    assert "Train " in plot._read_out.text()
     _click(qtbot, page.run.curves.scale.button("log"))
     qtbot.waitUntil(lambda: max(plot._curves[1].item.getData()[1]) < 0.5, timeout=SOON)
     session.theme.apply("light")

@@ -14,6 +14,7 @@ from studio.core.recipe import Recipe
 from studio.core.run_state import RunState
 from studio.library import runs
 from studio.library.folders import Home
+from studio.library.models import STARTER, starter
 from studio.ui import format as say
 
 Index = QModelIndex | QPersistentModelIndex
@@ -66,7 +67,8 @@ def pill(state: RunState, job: str = "") -> tuple[str, str]:
 
 def about(recipe: Recipe) -> str:
     """A run's model and method in a few words."""
-    model = Path(recipe.model.path).name or recipe.model.path
+    path = recipe.model.path
+    model = starter().name if path == STARTER else Path(path).name or path
     method = METHODS[recipe.method]
     rank = f" rank {recipe.lora.rank}" if recipe.method != "full" else ""
     return f"{model}  ·  {method}{rank}"
@@ -154,9 +156,9 @@ def _text(line: RunLine, column: int) -> str:
         case 3 if state.total_steps:
             return f"{say.count(state.step)} of {say.count(state.total_steps)}"
         case 4 if state.train_loss is not None:
-            return f"{state.train_loss:.3f}"
+            return say.loss(state.train_loss)
         case 5 if state.eval_loss is not None:
-            return f"{state.eval_loss:.3f}"
+            return say.loss(state.eval_loss)
         case 6 if state.created_at:
             return when(state.created_at)
     return NONE

@@ -39,15 +39,21 @@ class Page(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
+        self._area: ScrollArea | None = None
         if scroll:
-            area = ScrollArea(PAGE_MARGINS, spacing)
-            outer.addWidget(area)
-            self.body = area.body
+            self._area = ScrollArea(PAGE_MARGINS, spacing)
+            outer.addWidget(self._area)
+            self.body = self._area.body
         else:
             self.body = QVBoxLayout()
             self.body.setContentsMargins(*PAGE_MARGINS)
             self.body.setSpacing(spacing)
             outer.addLayout(self.body)
+
+    def to_top(self) -> None:
+        """Scroll back to the start."""
+        if self._area is not None:
+            self._area.verticalScrollBar().setValue(0)
 
 
 class Heading(QWidget):

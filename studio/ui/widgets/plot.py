@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QRectF, Qt, QTimer
-from PySide6.QtGui import QFont, QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtCore import QEvent, Qt, QTimer
+from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from studio.ui.tables.series import Floats, Series, highest, outline, sampled
-from studio.ui.theme import sans, theme
+from studio.ui.theme import theme
 from studio.ui.widgets.cards import Card
 from studio.ui.widgets.layout import row
+from studio.ui.widgets.plot_parts import Axis, Format, ReadOut, Swatch
 from studio.ui.widgets.text import label
 
 FRAME_MILLISECONDS = 33
 BUCKETS, BOLD_BUCKETS = 900, 300
-Format = Callable[[float], str]
 
 
 @dataclass
@@ -49,12 +47,14 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     Without `y_show` the numbers of the y axis have as many decimals as they need.
     """
 
+    _empty: QLabel | None = None
+
     def __init__(
         self, name: str, x_name: str, x_show: Format, y_show: Format | None = None
     ) -> None:
         super().__init__(
             axisItems={
-                side: _Axis(side, show) for side, show in (("bottom", x_show), ("left", y_show))
+                side: Axis(side, show) for side, show in (("bottom", x_show), ("left", y_show))
             }
         )
         self.setAccessibleName(name)
@@ -68,7 +68,11 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self._frame.setInterval(FRAME_MILLISECONDS)
         self._frame.setSingleShot(True)
         self._frame.timeout.connect(self._draw)
-        self._read_out = _ReadOut(self)
+        self._read_out = ReadOut(self)
+        self._empty = label("No points yet", "mute")
+        self._empty.setParent(self)
+        self._empty.hide()
+        self._empty.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self._set_up()
         theme().changed.connect(self._paint_theme)
         self._paint_theme()
@@ -79,6 +83,11 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.plotItem.addItem(curve.item)
         self._curves.append(curve)
         self._paint_theme()
+
+    @property
+    def x_name(self) -> str:
+        """What x counts, as "step"."""
+        return self._x_name
 
     def set_series(self, *series: Series) -> None:
         """Draw other series in the curves' order, as another run does."""
@@ -129,6 +138,12 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()  # the page scrolls
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._empty is not None:  # the base class resizes itself while it is made
+            self._empty.adjustSize()
+            self._empty.move(self.rect().center() - self._empty.rect().center())
+
     def leaveEvent(self, event: QEvent) -> None:
         self._point_at(None)
         super().leaveEvent(event)
@@ -139,7 +154,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self.hideButtons()
         self.setFrameShape(self.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.plotItem.setContentsMargins(0, 6, 6, 0)
+        self.plotItem.setContentsMargins(0, 6, 16, 0)
         self.plotItem.disableAutoRange()
         self._dashes = pg.InfiniteLine(angle=0, movable=False)
         self._hair = pg.InfiniteLine(angle=90, movable=False)
@@ -169,6 +184,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self._dashes.setVisible(self._limit is not None)
         if self._limit is not None:
             self._dashes.setValue(float(self._scaled(np.array([self._limit]))[0]))
+        self._show_emptiness()
         self._fit()
         self.setAccessibleDescription(self.summary())
 
@@ -182,6 +198,16 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             return y
         logs: Floats = np.log10(np.where(y > 0, y, np.nan))
         return logs
+
+    def _show_emptiness(self) -> None:
+        """Axes without a point would show numbers that nobody measured."""
+        empty = not any(len(curve.series) for curve in self._curves)
+        for side in ("bottom", "left"):
+            axis = self.plotItem.getAxis(side)
+            axis.setStyle(showValues=not empty)
+            axis.setGrid(150 if side == "left" and not empty else False)
+        if self._empty is not None:
+            self._empty.setVisible(empty)
 
     def _fit(self) -> None:
         """Show everything there is, with some air."""
@@ -233,7 +259,8 @@ class PlotCard(Card):
         self._legend = row(spacing=14)
         head = QWidget()
         head.setFixedHeight(36)
-        head.setLayout(row(self.title, None, self._legend, *beside, spacing=12))
+        across = label(f"by {plot.x_name}", "mute")
+        head.setLayout(row(self.title, across, None, self._legend, *beside, spacing=12))
         self.add(head, plot)
         plot.setFixedHeight(height)
 
@@ -241,72 +268,7 @@ class PlotCard(Card):
         """Draw one more series and name it, unless it is the faint one of a pair."""
         self.plot.add(curve)
         if not curve.faint:
-            self._legend.addLayout(row(_Swatch(curve.token), label(curve.name, "mute"), spacing=6))
-
-
-class _Axis(pg.AxisItem):  # type: ignore[misc]
-    """Few quiet ticks with our own numbers and no minor grid lines."""
-
-    def __init__(self, side: str, show: Format | None) -> None:
-        super().__init__(side)
-        self.logarithmic = False
-        self._say = show
-        self.setStyle(
-            maxTickLevel=0,
-            tickFont=_tick_font(),
-            tickLength=0,
-            tickTextOffset=8,
-            hideOverlappingLabels=False,
-        )
-        if side == "left":
-            self.setGrid(150)
-            self.setWidth(44)
-        else:
-            self.setHeight(26)
-
-    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        if self.logarithmic:
-            return [f"{10**value:.3g}" for value in values]
-        if self._say is not None:
-            return [self._say(value) for value in values]
-        decimals = max(0, -math.floor(math.log10(spacing) + 1e-9))
-        return [f"{value:.{decimals}f}" for value in values]
-
-
-class _Swatch(QWidget):
-    """A short line in a curve's colour."""
-
-    def __init__(self, token: str) -> None:
-        super().__init__()
-        self._token = token
-        self.setFixedSize(12, 12)
-        theme().changed.connect(self.update)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme().color(self._token))
-        painter.drawRoundedRect(QRectF(0, 4.5, 12, 3), 1.5, 1.5)
-
-
-class _ReadOut(QLabel):
-    """The numbers under the crosshair, in the plot's upper corner."""
-
-    def __init__(self, plot: QWidget) -> None:
-        super().__init__(plot)
-        self._plot = plot
-        self.setProperty("pill", "plain")
-        self.setFixedHeight(20)
-        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.hide()
-
-    def say(self, text: str) -> None:
-        self.setText(text)
-        self.adjustSize()
-        self.setFixedHeight(20)
-        self.move(self._plot.width() - self.width() - 12, 8)
-        self.show()
+            self._legend.addLayout(row(Swatch(curve.token), label(curve.name, "mute"), spacing=6))
 
 
 def _paint(curve: Curve, ratio: float) -> None:
@@ -332,7 +294,3 @@ def _nearest(series: Series, x: float | None) -> tuple[float, float] | None:
     at = before if abs(series.x[before] - x) < abs(series.x[after] - x) else after
     value = float(series.y[at])
     return (float(series.x[at]), value) if np.isfinite(value) else None
-
-
-def _tick_font() -> QFont:
-    return sans(11)

@@ -123,14 +123,14 @@ def words(event: ev.AnyEvent) -> Line | None:
         case ev.Started() if event.resumed_from:
             return f"taken up again after step {say.count(event.resumed_from)}", "info"
         case ev.Started():
-            return f"started: {_decided(event)}", "info"
+            return ": ".join(filter(None, ("started", _decided(event)))), "info"
         case ev.Stage():
             return event.text[:1].lower() + event.text[1:], "info"
         case ev.Step():
             return _step(event), "info"
         case ev.Evaluated():
             best = "  best so far" if event.best else ""
-            return f"validation at step {say.count(event.step)}  loss {_loss(event)}{best}", "info"
+            return f"evaluated at step {say.count(event.step)}  loss {_loss(event)}{best}", "info"
         case ev.Sampled():
             return f"prompts answered at step {say.count(event.step)}", "info"
         case ev.Saved():
@@ -162,7 +162,7 @@ def _step(event: ev.Step) -> str:
 
 def _loss(event: ev.Step | ev.Evaluated) -> str:
     loss = event.metrics.get("loss")
-    return "not a number" if loss is None else f"{loss:.3f}"
+    return "not a number" if loss is None else say.loss(loss)
 
 
 def _decided(event: ev.Started) -> str:
@@ -170,7 +170,8 @@ def _decided(event: ev.Started) -> str:
     said = [f"{name}{event.decided[key]}" for key, name in known if key in event.decided]
     if "threads" in event.decided:
         said[-1] += " threads"
-    return ", ".join([f"{say.count(event.total_steps)} steps", *said])
+    steps = [f"{say.count(event.total_steps)} steps"] if event.total_steps else []
+    return ", ".join([*steps, *said])
 
 
 def _round(number: float) -> int:

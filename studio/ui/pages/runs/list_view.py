@@ -32,7 +32,7 @@ _PILL = {
     "soft": ("accent_bg", "accent_text"),
     "plain": ("raised", "sub"),
 }
-_WIDTHS = {0: 190, 1: 112, 3: 116, 4: 80, 5: 80, 6: 112}
+_WIDTHS = {1: 100, 3: 108, 4: 88, 5: 84, 6: 112}
 
 
 class ListView(Page):
@@ -98,7 +98,8 @@ class ListView(Page):
         self.new.setVisible(bool(lines))
         living = sum(line.living for line in lines)
         runs = f"{len(lines)} run" + ("s" if len(lines) != 1 else "")
-        self.heading.set_text("Runs", f"{runs}, {living} at work" if lines else "")
+        said = f"{runs}, {living} running" if living else runs
+        self.heading.set_text("Runs", said if lines else "")
 
     def _jobs_moved(self, jobs: list[JobRow]) -> None:
         if self.isVisible():

@@ -33,10 +33,12 @@ class RunsPage(QWidget):
         """Show this run's page, live or from its log."""
         self.run.open(Path(folder))
         self._stack.setCurrentWidget(self.run)
+        self._stack.setFocus()  # or else the first button would show a focus ring
 
     def show_list(self) -> None:
         self.run.close_run()
         self._stack.setCurrentWidget(self.list)
+        self._stack.setFocus()
         self.list.reload()
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -27,6 +27,14 @@ from studio.ui.tables.run_series import RunSeries
 from studio.ui.widgets import Button, Heading, InlineMessage, Page, Pill, row
 
 REFRESH_MILLISECONDS = 100
+MADE_ADAPTER = (
+    "The adapter is in the Library",
+    "Chat with it beside the model it started from, or merge both into one model.",
+    "",
+    "ok",
+    "Open the Library",
+)
+MADE_MODEL = ("The new model is ready", "Chat with it, or choose it for another run.", "", "ok")
 
 
 class RunView(Page):
@@ -53,6 +61,7 @@ class RunView(Page):
         self.heading.beside.addWidget(self.pill)
         self.back = Button("All runs", "link", "chevron-left")
         self.problem = InlineMessage()
+        self.made = InlineMessage()
         self.progress = ProgressCard()
         self.tiles = Tiles()
         self.curves = Curves()
@@ -72,6 +81,7 @@ class RunView(Page):
         self.folder = self.controller.folder = folder
         self.state, self.series = RunState(), RunSeries()
         self._job, self._ending, self._about = "", "", ""
+        self.to_top()
         self.curves.show_series(self.series)
         self.activity.open(folder)
         self.samples.open()
@@ -94,7 +104,7 @@ class RunView(Page):
     def _lay_out(self) -> None:
         body: QVBoxLayout = self.body
         body.addLayout(row(self.back, None))
-        for widget in (self.heading, self.problem, self.progress, self.tiles):
+        for widget in (self.heading, self.problem, self.made, self.progress, self.tiles):
             body.addWidget(widget)
         body.addLayout(self.curves.first)
         body.addWidget(self.activity)
@@ -105,6 +115,7 @@ class RunView(Page):
     def _connect(self) -> None:
         self._due.timeout.connect(self._refresh)
         self.back.clicked.connect(self.left)
+        self.made.acted.connect(lambda: self._session.open_page.emit("library"))
         self.controller.ending.connect(self._set_ending)
         self.controller.renamed.connect(lambda path: self.open(Path(path)))
         self.controller.deleted.connect(self.left)
@@ -172,15 +183,22 @@ class RunView(Page):
             return
         machine = self._session.machine
         self._show_heading()
-        self.problem.setVisible(False)
-        if self.state.title and not self._job:
-            self.problem.show_message(self.state.title, self.state.text, self.state.fix)
+        self._show_messages()
         self.progress.show_state(self.state, bool(self._job))
         self.tiles.show_run(self.state, self.series, machine)
         self.curves.refresh(self.state, self.series, machine)
         self.activity.refresh()
         self.samples.refresh()
         self.buttons.show_state(self.state, "ending" if self._ending else self._job)
+
+    def _show_messages(self) -> None:
+        """What went wrong, or what was made and where to go with it."""
+        state, over = self.state, not self._job
+        wrong = (state.title, state.text, state.fix) if over and state.title else ()
+        _show(self.problem, *wrong)
+        adapter, model = state.result.get("adapter"), state.result.get("model")
+        made = MADE_ADAPTER if adapter else MADE_MODEL if model else ()
+        _show(self.made, *(made if over else ()))
 
     def _show_heading(self) -> None:
         assert self.folder is not None
@@ -191,3 +209,11 @@ class RunView(Page):
         began = self.state.started_at or self.state.created_at
         when = f"started {table.when(began)}" if began else ""
         self.heading.set_text(self.folder.name, "  ·  ".join(filter(None, (self._about, when))))
+
+
+def _show(message: InlineMessage, *words: str) -> None:
+    """Show these words, or nothing without any; a message that stands is left alone."""
+    if not words:
+        message.hide()
+    elif message.isHidden() or message.title() != words[0]:
+        message.show_message(*words)

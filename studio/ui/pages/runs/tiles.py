@@ -19,8 +19,8 @@ class Tiles(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.train = StatTile("Training loss")
-        self.evaluated = StatTile("Validation loss")
+        self.train = StatTile("Train loss")
+        self.evaluated = StatTile("Eval loss")
         self.speed = StatTile("Speed")
         self.memory = StatTile("Memory")
         box = QHBoxLayout(self)
@@ -39,7 +39,7 @@ class Tiles(QWidget):
 
 
 def _loss(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"
+    return NONE if value is None else say.loss(value)
 
 
 def _trend(series: RunSeries) -> str:
@@ -52,7 +52,7 @@ def _trend(series: RunSeries) -> str:
     if change != change:
         return "not a number any more"
     direction = "down" if change < 0 else "up"
-    return f"{direction} {abs(change):.3f} in {back} steps"
+    return f"{direction} {say.loss(abs(change))} in {back} steps"
 
 
 def _best(state: RunState) -> tuple[str, str]:
@@ -60,7 +60,7 @@ def _best(state: RunState) -> tuple[str, str]:
         return "after the first evaluation", "mute"
     if state.best_eval_loss is None or state.eval_loss <= state.best_eval_loss:
         return "best so far", "ok"
-    return f"best was {state.best_eval_loss:.3f}", "mute"
+    return f"best was {say.loss(state.best_eval_loss)}", "mute"
 
 
 def _memory(state: RunState, series: RunSeries, machine: Machine | None) -> tuple[str, str]:
