@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,12 +19,28 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _is_free(file: BinaryIO) -> bool:
+        """There are no shared locks: whoever only looks as well is gone in an instant."""
+        for _ in range(5):
+            if _try_lock(file):
+                return True
+            time.sleep(0.005)
+        return False
+
 else:
     import fcntl
 
     def _try_lock(file: BinaryIO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
+
+    def _is_free(file: BinaryIO) -> bool:
+        """Two that only look don't take each other for a holder."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             return False
         return True
@@ -61,7 +78,7 @@ def held(path: Path) -> bool:
     if not path.exists():
         return False
     with path.open("ab+") as file:
-        return not _try_lock(file)
+        return not _is_free(file)
 
 
 def holder(path: Path) -> int | None:

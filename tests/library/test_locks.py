@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from studio.library import locks
@@ -49,3 +51,17 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         child.kill()
         child.wait()
         assert not locks.held(path)
+
+
+def test_those_who_only_look_take_nobody_for_a_holder(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+
+    def look(until: float) -> int:
+        seen = 0
+        while time.monotonic() < until:
+            seen += locks.held(path)
+        return seen
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(look, [time.monotonic() + 0.5] * 3)) == 0
