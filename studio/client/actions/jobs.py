@@ -97,13 +97,17 @@ def run_job(
 
 
 def _events(keeper: Keeper, folder: Path, offset: int, orders: Orders | None) -> Iterator[AnyEvent]:
-    """Also across the death of the keeper: the next one adopts the engine."""
+    """Also across the death of the keeper: the next one adopts the engine, and is told again
+    what the last one may not have passed on."""
     keeper.watch(folder, offset)
+    command: AnyCommand | None = None
     while True:
         try:
             pushed = keeper.receive(POLL_SECONDS)
-            if orders and (command := orders()):
-                keeper.tell(folder, command)
+            command = command or (orders() if orders else None)
+            if command:
+                _tell(keeper, folder, command)
+                command = None
         except KeeperLost:
             keeper.watch_again(folder, offset)
             continue
@@ -114,6 +118,17 @@ def _events(keeper: Keeper, folder: Path, offset: int, orders: Orders | None) ->
                 if heard.ended:
                     keeper.unwatch(folder)
                     return
+
+
+def _tell(keeper: Keeper, folder: Path, command: AnyCommand) -> None:
+    """Pass an order on; one that comes when the job has just ended changes nothing."""
+    try:
+        keeper.tell(folder, command)
+    except KeeperLost:
+        raise
+    except StudioError:
+        if jobs.living(folder):
+            raise
 
 
 def _state_at(folder: Path, offset: int) -> RunState:
