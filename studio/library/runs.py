@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -29,12 +30,16 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create(home: Home, recipe: Recipe) -> Path:
-    """A new run's folder: recipe.yaml, job.json and the first event."""
+    """A new run's folder, whole or not there: recipe.yaml, job.json and the first event."""
     model = Path(recipe.model.path).name or "model"
     name = legal_name(recipe.name or f"{model}-{recipe.method}", "run")
     path = _new_folder(home.runs, name)
-    write_whole(JobFolder(path).recipe, to_yaml(recipe))
-    return jobs.create(home, Train(), path)
+    try:
+        write_whole(JobFolder(path).recipe, to_yaml(recipe))
+        return jobs.create(home, Train(), path)
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def recipe_of(folder: Path) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from pathlib import Path
 
@@ -31,6 +32,18 @@ def test_a_new_run(home: Home) -> None:
     state = runs.state_of(folder)
     assert (state.kind, state.state) == ("train", "created")
     assert state.created_at > 0
+
+
+def test_a_run_that_can_not_be_written_leaves_no_folder(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, content: bytes | str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(jobs, "write_whole", refuse)
+    with pytest.raises(OSError, match="No space"):
+        runs.create(home, RECIPE)
+    assert list(home.runs.iterdir()) == []
 
 
 def test_names_are_made_legal_and_unique(home: Home) -> None:
