@@ -9,7 +9,11 @@ import sys
 import pytest
 
 from studio.__main__ import SCREENS
-from studio.library.folders import Home
+from studio.core import events
+from studio.core.recipe import DatasetPart, ModelPart, Recipe
+from studio.library import jobs, runs
+from studio.library.folders import Home, JobFolder
+from studio.library.locks import Lock
 from tests.support.command_line import ROOT, ask, call, command
 
 VERBS = [
@@ -114,3 +118,27 @@ def test_the_process_is_chosen_before_anything_loads() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_runs_shows_what_lives_not_what_the_log_last_said(home: Home) -> None:
+    recipe = Recipe(model=ModelPart(path="starter"), dataset=(DatasetPart(path="sample"),))
+    dead, taken_up = runs.create(home, recipe), runs.create(home, recipe)
+    jobs.append(dead, events.Started(pid=1, total_steps=9, epochs=1.0))
+    jobs.append(taken_up, events.Started(pid=1, total_steps=9, epochs=1.0))
+    jobs.append(taken_up, events.Failed(title="Bad rows", text="There are bad rows.", fix=""))
+    lock = Lock(JobFolder(taken_up).lock)
+    assert lock.acquire()
+    states = {row["name"]: row["state"] for row in ask(home, "runs").result}
+    lock.release()
+    assert states == {dead.name: "crashed", taken_up.name: "running"}
+
+
+def test_nobody_is_sent_to_resume_what_is_finished(home: Home) -> None:
+    recipe = Recipe(model=ModelPart(path="starter"), dataset=(DatasetPart(path="sample"),))
+    folder = runs.create(home, recipe)
+    jobs.append(folder, events.Started(pid=1, total_steps=9, epochs=1.0))
+    jobs.append(folder, events.Finished(result={}))
+    said = ask(home, "stop", folder.name)
+    assert said.code == 1
+    assert "nobody to tell" in said.error["text"]
+    assert "resume" not in said.error["fix"]

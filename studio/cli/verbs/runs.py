@@ -52,9 +52,7 @@ def _runs(home: Home, options: argparse.Namespace, console: Console) -> int:
 
 def _row(row: RunRow) -> dict[str, Any]:
     state = row.state
-    known = state.state
-    if row.living and known == "created":
-        known = "running"
+    known = _known(row)
     return {
         "run": str(row.path),
         "name": row.name,
@@ -69,6 +67,14 @@ def _row(row: RunRow) -> dict[str, Any]:
         "created_at": state.created_at,
         "text": state.text,
     }
+
+
+def _known(row: RunRow) -> str:
+    """The log of an engine that is just loading, or died with its keeper, says it later."""
+    state = row.state.state
+    if row.living:
+        return state if state in ("finished", "cancelled") else "running"
+    return "crashed" if state == "running" else state
 
 
 def _order(home: Home, options: argparse.Namespace, console: Console) -> int:

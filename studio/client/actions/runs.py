@@ -115,10 +115,13 @@ def tell_run(home: Home, text: str, command: AnyCommand, keeper: Keeper) -> Path
     """Pass a command to the living run that a name, path or beginning of a name means."""
     folder = runs.find(home, text)
     if not jobs.living(folder) and not _known(keeper, folder):
+        state = runs.state_of(folder)
         raise StudioError(
             "The run is not at work",
-            f"“{folder.name}” is {runs.state_of(folder).state}, so there is nobody to tell.",
-            f"Take it up with: finetune-studio resume {folder.name}",
+            f"“{folder.name}” is {state.state}, so there is nobody to tell.",
+            f"Take it up with: finetune-studio resume {folder.name}"
+            if "resume" in allowed(state)
+            else "See which runs are at work with: finetune-studio runs",
         )
     keeper.tell(folder, command)
     return folder
