@@ -85,14 +85,15 @@ def facts(folder: Path) -> AdapterFacts:
 
 
 def find(home: Home, text: str) -> Path:
-    """The adapter folder that a name, a folder name or a path stands for.
+    """The adapter folder that a name, a path or else a folder's name stands for.
 
     Raises StudioError when there is none.
     """
     rows = listing(home)
-    for row in rows:
-        if text in (row.name, row.path, Path(row.path).name):
-            return Path(row.path)
+    for named in (lambda row: row.name, lambda row: row.path, lambda row: Path(row.path).name):
+        for row in rows:
+            if named(row) == text:
+                return Path(row.path)
     if (Path(text) / adapter_files.CONFIG).is_file():
         return Path(text)
     names = ", ".join(row.name for row in rows[:5]) or "none yet"

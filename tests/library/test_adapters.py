@@ -177,6 +177,13 @@ def test_a_broken_adapter_is_listed_with_its_problem(home: Home, made: Path) -> 
     adapters.delete(home, folder)
 
 
+def test_a_name_goes_before_another_adapters_folder(home: Home, made: Path) -> None:
+    one, other = (adapters.import_folder(home, made) for _ in range(2))
+    adapters.rename(home, other, "third")
+    adapters.rename(home, one, other.name)
+    assert adapters.find(home, other.name) == one
+
+
 def test_find_names_what_is_there(home: Home, made: Path) -> None:
     adapters.import_folder(home, made)
     assert adapters.find(home, str(made)) == made
