@@ -129,6 +129,16 @@ def _weights(error: BaseException) -> StudioError | None:
     )
 
 
+def _shapes(error: BaseException) -> StudioError | None:
+    if not isinstance(error, RuntimeError) or not _says(error, ("ignore_mismatched_sizes",)):
+        return None
+    return StudioError(
+        "Weights and settings don't fit",
+        "The weights have other shapes than the config.json beside them says.",
+        "Download or copy the folder again; config.json and weights must be of one model.",
+    )
+
+
 def _missing(error: BaseException) -> StudioError | None:
     if not isinstance(error, OSError | ValueError) or not _says(error, _MISSING_WORDS):
         return None
@@ -203,6 +213,7 @@ _RECOGNISED: tuple[Callable[[BaseException], StudioError | None], ...] = (
     _forbidden,
     _memory,
     _weights,
+    _shapes,
     _missing,
     _unknown,
     _remote_code,

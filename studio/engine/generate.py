@@ -31,7 +31,7 @@ class Sampler:
         scaled = torch.softmax(logits.float().cpu() / self._temperature, dim=-1)
         likely, ids = scaled.sort(descending=True)
         before = likely.cumsum(0) - likely
-        likely[before >= self._top_p] = 0.0
+        likely[1:][before[1:] >= self._top_p] = 0.0
         return int(ids[torch.multinomial(likely, 1, generator=self._random)])
 
 

@@ -60,6 +60,14 @@ def test_weights_with_tensors_missing(broken: Path) -> None:
     assert "layers.2" in told.text
 
 
+def test_weights_of_other_shapes_than_the_config_says(broken: Path) -> None:
+    config = json.loads((broken / "config.json").read_text("utf-8"))
+    config["vocab_size"] //= 2
+    (broken / "config.json").write_text(json.dumps(config), "utf-8")
+    told = told_of(lambda: load.load_model(broken))
+    assert told.title == "Weights and settings don't fit"
+
+
 def test_an_unknown_architecture(broken: Path) -> None:
     (broken / "config.json").write_text(json.dumps({"model_type": "alien"}), "utf-8")
     told = told_of(lambda: load.load_model(broken))

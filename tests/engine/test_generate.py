@@ -105,3 +105,7 @@ def test_answers_end_at_any_stop_token(tiny_model: Path, tokenizer: object) -> N
 def test_stop_tokens_come_from_model_and_template(tiny_model: Path, tokenizer: object) -> None:
     stops = generate.stop_tokens(made.load(tiny_model), tokenizer)
     assert stops == {tokenizer.convert_tokens_to_ids("<|im_end|>")}
+
+
+def test_a_nucleus_of_nothing_still_holds_the_likeliest_token() -> None:
+    assert Sampler(1.0, 0.0, seed=0)(torch.tensor([0.0, 3.0, 1.0])) == 1
