@@ -37,7 +37,18 @@ def test_every_verb_has_help(home: Home, verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("nonsense",), ("train",), ("runs", "--frobnicate"), ("chat", "--seed", "x")]
+    "arguments",
+    [
+        ("nonsense",),
+        ("train",),
+        ("runs", "--frobnicate"),
+        ("chat", "--seed", "x"),
+        ("chat", "--seed", str(10**30)),
+        ("chat", "--temperature", "nan"),
+        ("chat", "--top-p", "1.5"),
+        ("dataset", "sample", "--max-length", "-3"),
+        ("estimate", "--model", "starter", "--max-length", "0"),
+    ],
 )
 def test_wrong_usage_is_status_2(home: Home, arguments: tuple[str, ...]) -> None:
     said = ask(home, *arguments)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.cli.console import Console
 from studio.cli.interrupts import INTERRUPTED, Presses, watched
+from studio.cli.numbers import number, whole
 from studio.client import actions
 from studio.client.actions import Conversation
 from studio.client.keeper import Keeper
@@ -33,10 +34,10 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     one.add_argument("--adapter", metavar="DIR", help="an adapter: folder or name")
     one.add_argument("--prompt", metavar="TEXT", help="ask this, and leave")
     one.add_argument("--system", metavar="TEXT", help="a system prompt")
-    one.add_argument("--max-new-tokens", type=int, default=256, metavar="N")
-    one.add_argument("--temperature", type=float, default=0.7, help="0 is greedy")
-    one.add_argument("--top-p", type=float, default=0.95)
-    one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--max-new-tokens", type=whole(1), default=256, metavar="N")
+    one.add_argument("--temperature", type=number(0), default=0.7, help="0 is greedy")
+    one.add_argument("--top-p", type=number(0, 1), default=0.95)
+    one.add_argument("--seed", type=whole(0), default=0)
     one.set_defaults(run=_chat)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from studio.cli.console import Console, problem_lines
+from studio.cli.numbers import whole
 from studio.client import actions
 from studio.client.preparer import Preparer
 from studio.core.facts import DatasetReport
@@ -28,7 +29,7 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     )
     one.add_argument("file", metavar="FILE", help="a file or folder, or “sample”")
     one.add_argument("--model", metavar="DIR", help="count tokens as this model makes them")
-    one.add_argument("--max-length", type=int, metavar="N", help="cut rows behind N tokens")
+    one.add_argument("--max-length", type=whole(1), metavar="N", help="cut rows behind N tokens")
     one.set_defaults(run=_dataset)
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from studio.cli.console import Console, problem_lines, size
 from studio.cli.interrupts import watched
+from studio.cli.numbers import whole
 from studio.client import actions
 from studio.client.keeper import Keeper
 from studio.client.preparer import Preparer
@@ -47,7 +48,9 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     what.add_argument("recipe", type=Path, nargs="?", metavar="RECIPE", help="a YAML file")
     what.add_argument("--model", metavar="DIR", help="a model, with default settings")
     one.add_argument("--method", choices=get_args(Method), help="another method")
-    one.add_argument("--max-length", type=int, metavar="N", help="another max_length, in tokens")
+    one.add_argument(
+        "--max-length", type=whole(1), metavar="N", help="another max_length, in tokens"
+    )
     one.add_argument("--gpu-gb", type=float, metavar="N", help="a card with N GB instead of this")
     one.add_argument(
         "--measure", action="store_true", help="take two real steps of the longest batch as well"
