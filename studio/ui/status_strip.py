@@ -11,10 +11,8 @@ from studio.core.facts import Gpu, Machine
 from studio.core.wire import JobRow
 from studio.ui import format as say
 from studio.ui.icons import IconLabel
+from studio.ui.job_titles import TITLES
 from studio.ui.widgets import Card, ElidedLabel, ProgressBar, StackedBar, label, row
-
-TITLES = {"import": "Importing a model", "merge": "Merging an adapter", "score": "Scoring"}
-"""Jobs that are no runs have no name that a person gave them."""
 
 
 class StatusStrip(QWidget):
@@ -84,7 +82,7 @@ class MachineCard(Card):
     def show_engine(self, memory_bytes: int) -> None:
         """The engine's own memory, where no card says it; 0 hides it."""
         self._engine.setVisible(memory_bytes > 0 and not self._has_card)
-        self._engine.setText(f"Engine {say.size(memory_bytes)}")
+        self._engine.setText(f"Training uses {say.size(memory_bytes)}")
 
     def _show_gpu(self, gpu: Gpu, others: int) -> None:
         name = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")

@@ -138,7 +138,7 @@ class TestStrip:
         session.machine_changed.emit(machine)
         session.jobs_changed.emit([row(memory_bytes=GIB)])
         assert "Intel Xeon, 7.0 of 16 GB, 2 cores" in window.strip.machine.accessibleName()
-        assert "Engine 1.0 GB" in [w.text() for w in _visible_labels(window.strip)]
+        assert "Training uses 1.0 GB" in [w.text() for w in _visible_labels(window.strip)]
 
     def test_a_click_on_the_job_opens_its_run(
         self, window: MainWindow, session: Session, qtbot: QtBot

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QComboBox,
     QFileDialog,
+    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
@@ -156,6 +157,12 @@ class TestReview:
         assert "Epochs: " in said
         assert "Rank: " in said
         assert not review.start.isEnabled()
+
+    def test_a_start_with_warnings_says_so(self, review: NewRunPage) -> None:
+        review.draft.set("training.epochs", 50)
+        said = [child.text() for child in review.step(4).findChildren(QLabel)]
+        assert any(text.startswith("Ready to start, with ") for text in said)
+        assert review.start.isEnabled()
 
     def test_a_line_leads_to_its_step(self, review: NewRunPage, qtbot: QtBot) -> None:
         step = review.step(4)

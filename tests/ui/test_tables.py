@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QModelIndex, Qt
@@ -12,9 +14,10 @@ from pytestqt.modeltest import ModelTester
 
 from studio.core import events as ev
 from studio.core.run_state import RunState
+from studio.library import runs
 from studio.library.folders import Home
 from studio.ui.tables import runs as table
-from studio.ui.tables.run_series import RunSeries
+from studio.ui.tables.run_series import RunSeries, smoothing
 from studio.ui.tables.runs import RunLine, RunsModel, pill
 from studio.ui.tables.series import Series, Smoothed, highest, outline, sampled
 from tests.support import logs
@@ -43,6 +46,21 @@ def test_cut() -> None:
     series.cut(2)
     series.extend([3], [9.0])
     assert series.y.tolist() == [1.0, 2.0, 9.0]
+
+
+@pytest.mark.parametrize(("steps", "weight"), [(0, 0.9), (10, 0.0), (40, 0.5), (5000, 0.9)])
+def test_a_short_run_is_smoothed_less(steps: int, weight: float) -> None:
+    assert smoothing(steps) == pytest.approx(weight)
+    smooth = Smoothed()
+    smooth.set_weight(smoothing(steps))
+    smooth.extend([1, 2], [4.0, 2.0])
+    average = (4.0 * weight + 2.0) / (weight + 1)
+    assert smooth.y[-1] == pytest.approx(average)
+    smooth.set_weight(0.1)
+    smooth.extend([3], [2.0])
+    again = Smoothed(smoothing(steps))
+    again.extend([1, 2, 3], [4.0, 2.0, 2.0])
+    assert np.array_equal(smooth.y, again.y)
 
 
 def test_smoothing_starts_at_the_first_value_and_survives_a_cut() -> None:
@@ -102,6 +120,14 @@ def test_a_resumed_run_goes_on_from_its_checkpoint() -> None:
         ours, theirs = getattr(series, name), getattr(whole, name)
         assert ours.x.tolist() == theirs.x.tolist(), name
         assert ours.y.tolist() == theirs.y.tolist(), name
+
+
+def test_a_job_that_is_no_run_is_named_by_what_it_does() -> None:
+    state = RunState(kind="import", state="running")
+    row = runs.RunRow(path=Path("/x"), name="import-0e6b", kind="import", state=state, living=True)
+    model = RunsModel()
+    model.set_lines([table._line(row)])
+    assert model.index(0, 0).data() == "Importing a model"
 
 
 def test_the_model_of_runs(home: Home, qtmodeltester: ModelTester) -> None:

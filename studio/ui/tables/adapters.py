@@ -33,7 +33,7 @@ def about(facts: AdapterFacts) -> str:
 
 
 def loss(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"
+    return NONE if value is None else say.loss(value)
 
 
 def matches(facts: AdapterFacts, text: str) -> bool:

@@ -10,6 +10,14 @@ from studio.ui.tables.series import Series, Smoothed
 GIB = 1024**3
 
 
+def smoothing(steps: int) -> float:
+    """The weight of the average for a run of so many steps: 0.9, less where that would lag.
+
+    The average looks back over about 1 / (1 - weight) steps, here at most a twentieth of the run.
+    """
+    return min(0.9, max(0.0, 1 - 20 / steps)) if steps else 0.9
+
+
 class RunSeries:
     """Everything over steps, memory over minutes of training. A resumed run goes on where it
     was taken up: what it had done beyond that is dropped."""
@@ -36,6 +44,7 @@ class RunSeries:
                 self._add(steps)
                 steps = []
                 self._cut(event.resumed_from)
+                self.smooth.set_weight(smoothing(event.total_steps))
         self._add(steps)
 
     def _add(self, steps: list[ev.Step]) -> None:

@@ -16,6 +16,7 @@ from studio.library import runs
 from studio.library.folders import Home
 from studio.library.models import STARTER, starter
 from studio.ui import format as say
+from studio.ui.job_titles import TITLES
 
 Index = QModelIndex | QPersistentModelIndex
 COLUMNS = ("Name", "State", "Model and method", "Step", "Train loss", "Eval loss", "Created")
@@ -25,13 +26,6 @@ TONE_ROLE = Qt.ItemDataRole.UserRole + 1
 NONE = "\N{EN DASH}"
 
 METHODS = {"full": "Full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
-KINDS = {
-    "chat": "Chat",
-    "merge": "Merge",
-    "import": "Import",
-    "score": "Score",
-    "measure": "Measure",
-}
 _PILLS = {
     "created": ("Not started", "plain"),
     "running": ("Running", "ok"),
@@ -135,13 +129,18 @@ class RunsModel(QAbstractTableModel):
 
 
 def _line(row: runs.RunRow) -> RunLine:
-    text = KINDS.get(row.kind, row.kind)
-    if row.kind == "train":
-        try:
-            text = about(runs.recipe_of(row.path))
-        except StudioError:
-            text = "Recipe can't be read"
-    return RunLine(path=row.path, name=row.name, about=text, state=row.state, living=row.living)
+    if row.kind != "train":  # its folder's name says nothing to anybody
+        name, text = TITLES.get(row.kind, row.kind), NONE
+    else:
+        name, text = row.name, _recipe(row.path)
+    return RunLine(path=row.path, name=name, about=text, state=row.state, living=row.living)
+
+
+def _recipe(folder: Path) -> str:
+    try:
+        return about(runs.recipe_of(folder))
+    except StudioError:
+        return "Recipe can't be read"
 
 
 def _text(line: RunLine, column: int) -> str:

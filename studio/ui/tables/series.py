@@ -65,6 +65,11 @@ class Smoothed(Series):
         self._weight = weight
         self._sums: list[tuple[float, int]] = []
 
+    def set_weight(self, weight: float) -> None:
+        """Smooth otherwise from the first point on; without effect once there are points."""
+        if not len(self):
+            self._weight = weight
+
     def extend(self, xs: Sequence[float], ys: Sequence[float | None]) -> None:
         total, count = self._sums[-1] if self._sums else (0.0, 0)
         smooth: list[float | None] = []

@@ -61,7 +61,8 @@ class FitPanel(QWidget):
         card.add(row(label("Will it fit?", "h2"), None, self.pill), 3)
         card.add(row(self.number, self.room, None, spacing=6), 3, self.bar, 3)
         card.add(*self._parts.values(), 3, self.note, 3, Separator(), 3)
-        card.add(*self._facts.values(), *self._advice)
+        self._less = label("To take less memory", "b")
+        card.add(*self._facts.values(), self._less, *self._advice)
         draft.changed.connect(self.refresh)
         self.refresh()
 
@@ -79,6 +80,7 @@ class FitPanel(QWidget):
         for name, line in self._facts.items():
             line.say(said.get(name, ""))
         texts = [*map(sentence, estimate.advice), *[""] * ADVICE] if known else [""] * ADVICE
+        self._less.setVisible(bool(texts[0]))
         for place, text in zip(self._advice, texts, strict=False):
             place.setText(text)
             place.setVisible(bool(text))

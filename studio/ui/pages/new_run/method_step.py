@@ -19,8 +19,7 @@ from studio.ui.widgets.flow import AdaptiveGrid
 
 TEXTS: dict[Method, str] = {
     "lora": "The model stays as it is in 16 bits, and a small adapter learns beside it.",
-    "qlora": "The model is held in 4 bits (NF4), which takes the least memory; a small adapter "
-    "learns beside it.",
+    "qlora": "As LoRA, with the model held in 4 bits (NF4). Takes the least memory.",
     "full": "Every weight learns. Takes the most memory and disk, and gives a whole new model.",
 }
 

@@ -151,7 +151,8 @@ class ModelStep(Step):
     def _arrived(self, path: str) -> None:
         own = path == str(starter_path(self.session.home))
         self.draft.set_model(STARTER if own else path)
-        self.session.said.emit(f"{Path(path).name} is here", "ok")
+        name = Path(path).name.replace("--", "/", 1)  # a hub model lies in organisation--name
+        self.session.said.emit(f"{name} is ready", "ok")
 
     def _browse_gguf(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(

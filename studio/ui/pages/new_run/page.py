@@ -64,6 +64,8 @@ class NewRunPage(QWidget):
         self._visited.add(index)
         self.message.hide()
         shown = self.step(index)
+        if shown is not self.stack.currentWidget():
+            shown.verticalScrollBar().setValue(0)
         self.stack.setCurrentWidget(shown)
         if self.draft.step != index:
             self.draft.step = index

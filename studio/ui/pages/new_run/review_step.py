@@ -109,6 +109,9 @@ class ReviewStep(Step):
                 "1 problem to fix first" if blocking == 1 else f"{blocking} problems to fix first"
             )
             head = (IconLabel("error", "err", 18), label(words, "h2"))
+        elif warned := sum(problem.severity == "warning" for problem in found):
+            words = "1 warning" if warned == 1 else f"{warned} warnings"
+            head = (IconLabel("alert", "warn", 18), label(f"Ready to start, with {words}", "h2"))
         else:
             head = (IconLabel("check-circle", "ok", 18), label("Ready to start", "h2"))
         self._findings.add(row(*head, None, spacing=10))

@@ -111,7 +111,7 @@ class Activity(Card):
 
     def _show_output(self, text: str) -> None:
         if self.kind.value() == "output":
-            self.text.setPlainText(text or "The engine has printed nothing.")
+            self.text.setPlainText(text or "Nothing was printed.")
             self.text.moveCursor(QTextCursor.MoveOperation.End)
 
 

@@ -96,8 +96,9 @@ class ListView(Page):
         self.model.set_lines(lines)
         self._stack.setCurrentIndex(1 if lines else 0)
         self.new.setVisible(bool(lines))
-        living = sum(line.living for line in lines)
-        runs = f"{len(lines)} run" + ("s" if len(lines) != 1 else "")
+        trained = [line for line in lines if line.state.kind == "train"]
+        living = sum(line.living for line in trained)
+        runs = f"{len(trained)} run" + ("s" if len(trained) != 1 else "")
         said = f"{runs}, {living} running" if living else runs
         self.heading.set_text("Runs", said if lines else "")
 

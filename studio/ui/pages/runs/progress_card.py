@@ -24,7 +24,7 @@ class ProgressCard(Card):
         working = living and state.state in ("running", "created")
         training = state.stage == "Training" and bool(state.total_steps)
         if working and not training:
-            self._say(state.stage or "Starting the engine", "", state.share)
+            self._say(state.stage or "Starting", "", state.share)
             return
         steps = f"Step {say.count(state.step)} of {say.count(state.total_steps)}"
         epoch = f"epoch {state.epoch:.1f} of {state.epochs:g}" if state.epochs else ""

@@ -1,0 +1,11 @@
+"""What jobs that are no runs are called: nobody gave them a name."""
+
+from __future__ import annotations
+
+TITLES = {
+    "chat": "Chat",
+    "merge": "Merging an adapter",
+    "import": "Importing a model",
+    "score": "Scoring",
+    "measure": "Measuring",
+}
