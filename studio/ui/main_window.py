@@ -137,7 +137,9 @@ class MainWindow(QMainWindow):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(0)
         whole.addWidget(side)
-        whole.addLayout(column(self._banner_room, self.stack, spacing=0), 1)
+        middle = column(self._banner_room, spacing=0)
+        middle.addWidget(self.stack, 1)
+        whole.addLayout(middle, 1)
         self.setCentralWidget(center)
 
     def _connect(self) -> None:

@@ -281,6 +281,7 @@ class TestBackground:
         session.background(work)
         qtbot.waitUntil(window.banner.isVisible)
         assert window.banner.title() == "No disk"
+        assert window.banner.height() < 120
 
 
 class TestOpening:

@@ -146,7 +146,7 @@ def test_the_model_of_runs(home: Home, qtmodeltester: ModelTester) -> None:
         for row in range(model.rowCount())
     }
     assert set(cells) == {"alpha", "beta", "gamma"}
-    assert cells["beta"][1:4] == ["Finished", "SmolLM2-135M-Instruct  ·  LoRA rank 16", "60 of 60"]
+    assert cells["beta"][1:4] == ["Finished", "SmolLM2-135M-Instruct  ·  LoRA r16", "60 of 60"]
     assert cells["gamma"][3:6] == [table.NONE] * 3
     assert model.headerData(0, Qt.Orientation.Horizontal) == "Name"
     assert not model.data(QModelIndex())

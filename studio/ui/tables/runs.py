@@ -59,13 +59,13 @@ def pill(state: RunState, job: str = "") -> tuple[str, str]:
     return _PILLS[state.state]
 
 
-def about(recipe: Recipe) -> str:
-    """A run's model and method in a few words."""
+def about(recipe: Recipe, rank: str = "rank ") -> str:
+    """A run's model and method in a few words; `rank` stands before the rank's number."""
     path = recipe.model.path
     model = starter().name if path == STARTER else Path(path).name or path
     method = METHODS[recipe.method]
-    rank = f" rank {recipe.lora.rank}" if recipe.method != "full" else ""
-    return f"{model}  ·  {method}{rank}"
+    shape = f" {rank}{recipe.lora.rank}" if recipe.method != "full" else ""
+    return f"{model}  ·  {method}{shape}"
 
 
 def load(home: Home) -> list[RunLine]:
@@ -138,7 +138,7 @@ def _line(row: runs.RunRow) -> RunLine:
 
 def _recipe(folder: Path) -> str:
     try:
-        return about(runs.recipe_of(folder))
+        return about(runs.recipe_of(folder), rank="r")
     except StudioError:
         return "Recipe can't be read"
 
