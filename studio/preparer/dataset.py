@@ -67,7 +67,7 @@ def _open(part: DatasetPart) -> Opened:
         raise StudioError(
             "No usable rows",
             f"None of the first rows of “{files.train[0].name}” can be read.",
-            "Choose another file, or mend this one.",
+            "Choose another file, or fix this one.",
         )
     columns = tuple(dict.fromkeys(name for values in known for name in values))
     recognition = shapes.recognise(known, part.columns)

@@ -60,7 +60,7 @@ def kind(path: Path) -> str:
         return named or "jsonl"
     raise StudioError(
         "Unknown kind of file",
-        f"“{path.name}” is none of the kinds that the studio reads.",
+        f"The studio can't read the kind of file that “{path.name}” is.",
         f"Choose a file of one of these kinds: {KINDS}.",
     )
 

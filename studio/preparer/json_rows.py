@@ -35,7 +35,7 @@ def _json_record(path: Path, row: int, line: str) -> Record:
         why = f"is not valid JSON ({short(error)})"
         if isinstance(error, json.JSONDecodeError):
             why = f"is not valid JSON ({error.msg} at character {error.pos + 1})"
-        return Record(path.name, row, problem=why, fix="Mend or delete this line.")
+        return Record(path.name, row, problem=why, fix="Fix or delete this line.")
     return _object(path, row, value)
 
 

@@ -76,7 +76,7 @@ class Tally:
             found.append(self._most_rows())
         found += self._about_length()
         if self.repeated:
-            text = f"{_rows(self.repeated, 'says', 'say')} again what another row says."
+            text = f"{_rows(self.repeated, 'repeats', 'repeat')} another row (duplicates)."
             found.append(_problem(text, "Delete the copies, unless they are meant.", "warning"))
         return tuple(found + self._about_template(template))
 
@@ -107,7 +107,7 @@ class Tally:
 
     def _most_rows(self) -> Problem:
         text = f"{self._broken} of {_rows(self.rows)} can't be used."
-        return _problem(text, "Mend the rows, or say which column is which.", "error")
+        return _problem(text, "Fix the rows, or say which column is which.", "error")
 
     def _masked(self) -> Problem:
         text = (

@@ -113,7 +113,7 @@ def test_repeated_rows_and_notes_on_the_template(
     row = {"system": "Be brief", **chat()}
     parts = jsonl(tmp_path / "a.jsonl", [row, row, chat("no")])
     report = inspect(parts, family("gemma"), DataPart())
-    assert said(report, "says again what").severity == "warning"
+    assert said(report, "repeats another row").severity == "warning"
     assert said(report, "no system message").severity == "info"
     bare = shutil.copytree(tiny_model, tmp_path / "bare")
     for name in ("chat_template.jinja", "tokenizer_config.json"):

@@ -126,8 +126,8 @@ def refusal(found: list[Problem]) -> StudioError:
     fields = ", ".join(dict.fromkeys(problem.field or "recipe" for problem in blocking))
     return StudioError(
         "The recipe has problems",
-        f"{len(blocking)} things have to be mended first ({fields}).",
-        "Mend each where it is named; “finetune-studio check” shows them all.",
+        f"{len(blocking)} problems have to be fixed first ({fields}).",
+        "Fix each where it is named; “finetune-studio check” shows them all.",
         found,
     )
 
@@ -194,5 +194,5 @@ def _not_yaml(path: Path, error: Exception) -> StudioError:
     return StudioError(
         "The recipe is no YAML",
         f"{path.name} can't be read{line}: {what}.",
-        "Mend that line; a recipe holds one “field: value” a line, groups indented.",
+        "Fix that line; a recipe holds one “field: value” a line, groups indented.",
     )
