@@ -8,7 +8,7 @@ from importlib import import_module
 
 import msgspec
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -27,6 +27,7 @@ from studio.ui.session import Session
 from studio.ui.status_strip import StatusStrip
 from studio.ui.tab_order import move_focus
 from studio.ui.widgets import ConfirmDialog, InlineMessage, NavButton, Toast, column, label, row
+from studio.ui.widgets.buttons import pressed_by_enter
 
 SIDE_WIDTH = 224
 
@@ -98,6 +99,7 @@ class MainWindow(QMainWindow):
         key = key if key in self._entries else next(iter(self._entries))
         kept = isinstance(self.focusWidget(), NavButton)
         self.stack.setCurrentWidget(self.page(key))
+        self.stack.setAccessibleName(self._entries[key].title)
         self._nav[key].setChecked(True)
         if not kept:
             self.stack.setFocus()  # or else the page's first control would show a focus ring
@@ -189,6 +191,10 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         # without this the first button would open with a focus ring
         self.stack.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if not pressed_by_enter(self, event):
+            super().keyPressEvent(event)
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         return move_focus(self, forward)

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from studio.ui.main_window import MainWindow
 from studio.ui.pages.new_run import NewRunPage
 from studio.ui.session import Session
+from studio.ui.widgets import ConfirmDialog
 
 pytestmark = pytest.mark.gui
 
@@ -59,6 +60,29 @@ def test_a_click_in_the_side_bar_rings_no_control(window: MainWindow, qtbot: QtB
         qtbot.mouseClick(window._nav[key], Qt.MouseButton.LeftButton)
         assert window.current() == key
         assert QApplication.focusWidget() is window.stack
+
+
+def test_enter_presses_what_has_the_focus(window: MainWindow, qtbot: QtBot) -> None:
+    page = window.page("new_run")
+    assert isinstance(page, NewRunPage)
+    page.forward.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(page.forward, Qt.Key.Key_Return)
+    assert page.draft.step == 1
+    qtbot.keyClick(page.forward, Qt.Key.Key_Space)
+    assert page.draft.step == 2
+
+
+def test_enter_in_a_question_presses_the_button_with_the_focus(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    dialog = ConfirmDialog(window, "Sure?", "Really.", [("yes", "Yes", "danger")])
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    dialog.cancel_button.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(dialog.cancel_button, Qt.Key.Key_Enter)
+    assert not dialog.isVisible()
+    assert dialog.answer() == ""
 
 
 def test_a_problem_among_the_hidden_settings_opens_them(window: MainWindow) -> None:

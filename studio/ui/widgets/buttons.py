@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QPushButton, QSizePolicy
+from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
 
 from studio.ui.icons import icon
 from studio.ui.theme import theme
@@ -50,6 +58,16 @@ class Button(QPushButton):
 
     def _draw_icon(self) -> None:
         self.setIcon(icon(self._icon_name, _ICON_TOKENS.get(self._kind, "sub"), 16))
+
+
+def pressed_by_enter(window: QWidget, event: QKeyEvent) -> bool:
+    """Press the focused button of a window where the key is Enter; Qt itself knows only Space."""
+    enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+    button = window.focusWidget()
+    if not (enter and isinstance(button, QAbstractButton)) or event.isAutoRepeat():
+        return False
+    button.click()
+    return True
 
 
 class IconButton(Button):
