@@ -17,6 +17,7 @@ from studio.library.folders import Home
 
 CONNECT_SECONDS = 20.0
 _PROOF_SECONDS = 5.0
+_LOSER_SECONDS = 5.0
 _LOG_BYTES = 1 << 20
 _started: list[subprocess.Popen[bytes]] = []
 
@@ -37,6 +38,7 @@ def connect(
     child: subprocess.Popen[bytes] | None = None
     while True:
         if connection := _try(home, until):
+            _see_off(child, home)
             return connection
         living = locks.held(rendezvous.lock_file(home))
         if not living and not start:
@@ -85,6 +87,13 @@ def _try(home: Home, until: float) -> Connection | None:
         return connection
     connection.close()
     return None
+
+
+def _see_off(child: subprocess.Popen[bytes] | None, home: Home) -> None:
+    """A keeper started here that found another one at work ends by itself: wait for that."""
+    if child is not None and locks.holder(rendezvous.lock_file(home)) != child.pid:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_LOSER_SECONDS)
 
 
 def _start(home: Home) -> subprocess.Popen[bytes]:
