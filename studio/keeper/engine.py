@@ -86,6 +86,7 @@ class Engine:
         self.state = RunState()
         self.ladder: shutdown.Ladder | None = None
         self.printed_from = 0
+        self.unwritten: events.Ended | None = None
         self._cursor = Cursor(folder)
         self._scale = scale
         self._silent = True
@@ -186,7 +187,11 @@ class Engine:
         self._close_input()
         code = self.process.wait() if self.process else None
         self.catch_up()
-        self._write_end(code)
+        try:
+            self._write_end(code)
+        except OSError as error:
+            self.unwritten = outcome.unwritten(error, code, said=self._said)
+            raise
 
     def _write_end(self, code: int | None) -> None:
         forced = self.ladder.request if self.ladder and self.ladder.rung != "ask" else ""

@@ -111,6 +111,11 @@ class Engines:
         """As `living`, from memory alone."""
         return folder in self._engines
 
+    def unwritten(self, folder: Path) -> events.Ended | None:
+        """How an engine ended whose log can't be written at present."""
+        engine = self._engines.get(folder)
+        return engine.unwritten if engine else None
+
     def rows(self) -> list[JobRow]:
         """All living jobs."""
         with self._lock:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +13,7 @@ from studio.core.events import Ended
 from studio.library.folders import JobFolder
 
 _LOG_BYTES = 16 << 10
+_LEAST_ROOM_BYTES = 64 << 10
 _RESUME = "Resume goes on from the last checkpoint, if there is one."
 
 _NO_MEMORY = re.compile(
@@ -46,8 +49,25 @@ def ended(
     """
     if said:
         return Ended(code=code)
-    words = _forced(forced) if forced else explain(code, tail(folder, printed_from))
+    words = (
+        _forced(forced)
+        if forced
+        else explain(code, tail(folder, printed_from), full=_is_full(folder))
+    )
     return Ended(code=code, title=words.title, text=words.text, fix=words.fix)
+
+
+def unwritten(error: OSError, code: int | None, *, said: bool) -> Ended:
+    """The end of a job whose log can't be written now, for those who wait for it."""
+    if said:
+        return Ended(code=code)
+    full = error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return Ended(
+        code=code,
+        title="The disk is full" if full else "The job's folder can't be written",
+        text=f"The engine is gone, and its log can't be written ({error.strerror or error}).",
+        fix=f"{'Free some space' if full else 'Make the folder writable'}. {_RESUME}",
+    )
 
 
 def tail(folder: Path, start: int = 0) -> str:
@@ -60,8 +80,9 @@ def tail(folder: Path, start: int = 0) -> str:
         return ""
 
 
-def explain(code: int | None, output: str) -> Words:
-    """The words for an exit code (negative or above 128: a signal) and the last output."""
+def explain(code: int | None, output: str, *, full: bool = False) -> Words:
+    """The words for an exit code (negative or above 128: a signal) and the last output; on a
+    `full` disk an engine can't say them itself."""
     if _NO_MEMORY.search(output):
         return Words(
             "Out of memory",
@@ -69,7 +90,7 @@ def explain(code: int | None, output: str) -> Words:
             "Lower the batch size or the longest row, choose a smaller model, or close other "
             "programs.",
         )
-    if _NO_SPACE.search(output):
+    if _NO_SPACE.search(output) or (full and code and not _signal_of(code)):
         return Words(
             "The disk is full",
             "The engine could not write to the disk any more.",
@@ -84,6 +105,13 @@ def explain(code: int | None, output: str) -> Words:
             "The engine's log says more; please report it if it happens again.",
         )
     return _silent(code, output)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_ROOM_BYTES
+    except OSError:
+        return False
 
 
 def _signal_of(code: int | None) -> int:

@@ -76,7 +76,7 @@ class Service:
         return bool(self._visitors or self._rows)
 
     def _welcome(self, connection: Connection, key: bytes) -> None:
-        visitor = Visitor(connection, self._answer, self.engines.known, self._scale)
+        visitor = Visitor(connection, self._answer, self.engines, self._scale)
         self._visitors.append(visitor)
         visitor.begin(key)
 

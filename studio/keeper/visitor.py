@@ -19,6 +19,7 @@ import msgspec
 from studio.core import wire
 from studio.core.facts import Machine
 from studio.core.wire import AnyAnswer, AnyAsk, Heard, JobRow, JobsNow, MachineNow
+from studio.keeper.engines import Engines
 from studio.keeper.watch import Cursor
 from studio.library import rendezvous
 
@@ -41,12 +42,14 @@ class _Watched:
         self.greeted = False
         self.said_end = False
 
-    def due(self, living: Callable[[Path], bool]) -> Heard | None:
+    def due(self, engines: Engines) -> Heard | None:
         """What to tell next; None where nothing is new."""
-        alive = living(self.cursor.folder)
+        alive = engines.known(self.cursor.folder)
         found = self.cursor.more()
         ended = False
-        if found or not (self.greeted and (self.said_end or alive)):
+        if not (found or self.said_end) and (end := engines.unwritten(self.cursor.folder)):
+            found, ended = [end], True
+        elif found or not (self.greeted and (self.said_end or alive)):
             ended = not alive and self.cursor.at_end() and self.cursor.behind_end()
         if not found and self.greeted and (self.said_end or not ended):
             return None
@@ -68,7 +71,7 @@ class Visitor:
         self,
         connection: Connection,
         answer: Callable[[Visitor, AnyAsk], AnyAnswer],
-        living: Callable[[Path], bool],
+        engines: Engines,
         scale: float = 1.0,
     ) -> None:
         self.name = "?"
@@ -77,7 +80,7 @@ class Visitor:
         self.gone = threading.Event()
         self._connection = connection
         self._answer = answer
-        self._living = living
+        self._engines = engines
         self._answers: queue.Queue[AnyAnswer] = queue.Queue(PENDING_ANSWERS)
         self._watched: dict[str, _Watched] = {}
         self._machine: Machine | None = None
@@ -160,7 +163,7 @@ class Visitor:
             messages.append(MachineNow(machine=machine))
         for message in messages:
             self._send(message)
-        heard = [due for one in list(self._watched.values()) if (due := one.due(self._living))]
+        heard = [due for one in list(self._watched.values()) if (due := one.due(self._engines))]
         for message in heard:
             self._send(message)
         return bool(messages or heard)

@@ -274,7 +274,8 @@ def test_the_keeper_is_light(tmp_path: Path) -> None:
 
 
 def test_out_of_disk_at_the_end_is_written_later(bench: Bench) -> None:
-    """The log can't be written when the engine dies; the end is added once it can be."""
+    """The log can't be written when the engine dies: whoever waits is told so, and the end is
+    added once it can be."""
     folder = bench.run("step:1,gate:open,kill")
     bench.start_keeper()
     with Keeper.connect(bench.home, start=False) as keeper:
@@ -288,6 +289,11 @@ def test_out_of_disk_at_the_end_is_written_later(bench: Bench) -> None:
         (folder / "open").touch()
         wait(lambda: not jobs.living(folder))
         assert [row.name for row in keeper.jobs()] == [folder.name]
+        told = ear.to_end()[-1]
+        assert isinstance(told, events.Ended)
+        assert "log can't be written" in told.text
         log.rmdir()
         away.rename(log)
-        assert replay(ear.to_end()).state == "crashed"
+        wait(lambda: runs.state_of(folder).state == "crashed")
+        wait(lambda: keeper.jobs() == [])
+        assert "by force" in runs.state_of(folder).text

@@ -55,3 +55,8 @@ def test_only_what_this_engine_printed_counts(tmp_path: Path) -> None:
     start = log.stat().st_size
     assert ended(tmp_path, 1, said=False).title == "Out of memory"
     assert ended(tmp_path, 1, said=False, printed_from=start).title != "Out of memory"
+
+
+def test_an_engine_that_ends_without_a_word_on_a_full_disk() -> None:
+    assert explain(1, "", full=True).title == "The disk is full"
+    assert explain(-11, "", full=True).title == "The engine crashed"
