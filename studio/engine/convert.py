@@ -26,7 +26,7 @@ from studio.engine import gguf_file, gguf_tokenizer, load
 from studio.engine.gguf_file import GgufFacts
 from studio.engine.job import Context
 from studio.library import models
-from studio.library.files import PARTIAL, whole_folder
+from studio.library.files import sweep_partials, whole_folder
 
 PROBE = 'The capital of France is Paris: 1,234 naïve cafés — and {"a": [true]}.\n\tNext line'
 """Text with accents, digits, brackets and white space, for comparing tokenizers and models."""
@@ -160,8 +160,7 @@ def _describe(folder: Path, source: Path, name: str, facts: GgufFacts) -> None:
 
 
 def _refuse_taken(out: Path) -> None:
-    for leftover in out.parent.glob(f"{PARTIAL}*-{out.name}"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    sweep_partials(out.parent, out.name)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise StudioError(
             "Folder is taken",

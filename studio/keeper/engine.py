@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import psutil
 
 import studio
@@ -22,6 +23,7 @@ from studio.core.wire import JobRow
 from studio.keeper import outcome, shutdown, sweep
 from studio.keeper.watch import Cursor
 from studio.library import jobs, locks
+from studio.library.files import sweep_partials
 from studio.library.folders import Home, JobFolder
 
 COMMAND = "FINETUNE_STUDIO_ENGINE"
@@ -184,6 +186,7 @@ class Engine:
         if self.process is not None and self.process.returncode is None:
             sweep.signal_group(self.process.pid, kill=True)
         sweep.sweep(self.folder)
+        _sweep_target(self.folder)
         self._close_input()
         code = self.process.wait() if self.process else None
         self.catch_up()
@@ -221,6 +224,14 @@ def _command() -> list[str]:
     if named := os.environ.get(COMMAND):
         return shlex.split(named, posix=os.name == "posix")
     return [sys.executable, "-m", "studio", "engine"]
+
+
+def _sweep_target(folder: Path) -> None:
+    """Delete what a killed merge or import had written, which lies beside its target."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        job = jobs.job_of(folder)
+        if isinstance(job, commands.Merge | commands.Import):
+            sweep_partials(Path(job.out).parent, Path(job.out).name)
 
 
 def _windows_flags() -> int:

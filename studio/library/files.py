@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PARTIAL = ".partial-"
+_MARK = 8
+"""Letters that tell two attempts at one name apart."""
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
     """Replace a file's content atomically: temporary name, flush, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:_MARK]}-{path.name}")
     try:
         with temporary.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -34,13 +36,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
     An existing `path` is replaced only then. A block that raises leaves nothing behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:_MARK]}-{path.name}")
     temporary.mkdir()
     try:
         yield temporary
         sync_folder(temporary)
         if path.exists():
-            old = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:8]}-old-{path.name}")
+            old = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:_MARK]}-old-{path.name}")
             path.replace(old)
             temporary.replace(path)
             shutil.rmtree(old, ignore_errors=True)
@@ -60,9 +62,11 @@ def sync_folder(folder: Path) -> None:
                 os.fsync(opened.fileno())
 
 
-def sweep_partials(folder: Path) -> None:
-    """Delete what an interrupted write left in this folder."""
+def sweep_partials(folder: Path, name: str = "") -> None:
+    """Delete what interrupted writes left in this folder: all of it, or what was to be `name`."""
     for leftover in folder.glob(f"{PARTIAL}*"):
+        if name and leftover.name[len(PARTIAL) + _MARK + 1 :] != name:
+            continue
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
         else:

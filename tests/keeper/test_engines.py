@@ -199,3 +199,17 @@ def test_an_engine_that_cannot_start(
     ):
         keeper.start(run)
     assert not JobFolder(run).lock.exists()
+
+
+def test_a_killed_merge_leaves_nothing_beside_its_target(
+    bench: Bench, keeper: Keeper, tmp_path: Path
+) -> None:
+    job = commands.Merge(adapter="adapter", base="base", out=str(tmp_path / "merged"))
+    folder = jobs.create(bench.home, job)
+    (folder / "fake.txt").write_text("kill", "utf-8")
+    half = tmp_path / ".partial-0123abcd-merged"
+    half.mkdir()
+    (half / "model.safetensors").touch()
+    keeper.start(folder)
+    Ear(keeper, folder).to_end()
+    assert not half.exists()

@@ -60,6 +60,16 @@ def test_a_folder_that_stands_is_replaced_only_by_a_whole_one(tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir()] == ["adapter"]
 
 
+def test_only_what_was_to_have_the_name_is_swept(tmp_path: Path) -> None:
+    mine, other, longer = (tmp_path / f".partial-0123abcd-{n}" for n in ("a*", "b", "x-a*"))
+    for folder in (mine, other, longer):
+        folder.mkdir()
+    files.sweep_partials(tmp_path, "a*")
+    assert sorted(tmp_path.iterdir()) == [other, longer]
+    files.sweep_partials(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_lines_are_read_from_an_offset_and_half_a_line_waits(tmp_path: Path) -> None:
     path = tmp_path / "log"
     assert files.read_lines(path) == ([], 0)
