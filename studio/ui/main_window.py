@@ -8,7 +8,7 @@ from importlib import import_module
 
 import msgspec
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
+from PySide6.QtGui import QCloseEvent, QKeySequence, QPaintEvent, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -27,7 +27,6 @@ from studio.ui.session import Session
 from studio.ui.status_strip import StatusStrip
 from studio.ui.tab_order import move_focus
 from studio.ui.widgets import ConfirmDialog, InlineMessage, NavButton, Toast, column, label, row
-from studio.ui.widgets.buttons import pressed_by_enter
 
 SIDE_WIDTH = 224
 
@@ -191,10 +190,6 @@ class MainWindow(QMainWindow):
         super().showEvent(event)
         # without this the first button would open with a focus ring
         self.stack.setFocus()
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if not pressed_by_enter(self, event):
-            super().keyPressEvent(event)
 
     def focusNextPrevChild(self, forward: bool) -> bool:
         return move_focus(self, forward)

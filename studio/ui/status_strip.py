@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.core.facts import Gpu, Machine
 from studio.core.wire import JobRow
@@ -13,6 +13,7 @@ from studio.ui import format as say
 from studio.ui.icons import IconLabel
 from studio.ui.job_titles import TITLES
 from studio.ui.widgets import Card, ElidedLabel, ProgressBar, StackedBar, label, row
+from studio.ui.widgets.buttons import Pressable
 
 
 class StatusStrip(QWidget):
@@ -111,7 +112,7 @@ def _short(cpu: str) -> str:
     return " ".join(cpu.split("@")[0].split())
 
 
-class JobButton(QPushButton):
+class JobButton(Pressable):
     """The job under way: name, share done, bar and time left."""
 
     def __init__(self) -> None:

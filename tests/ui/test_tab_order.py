@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
@@ -70,6 +72,20 @@ def test_enter_presses_what_has_the_focus(window: MainWindow, qtbot: QtBot) -> N
     assert page.draft.step == 1
     qtbot.keyClick(page.forward, Qt.Key.Key_Space)
     assert page.draft.step == 2
+
+
+def test_enter_in_a_field_presses_no_button(
+    window: MainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    page = window.page("new_run")
+    assert isinstance(page, NewRunPage)
+    page.go(1)
+    typed = page.step(1).typed  # type: ignore[attr-defined]
+    typed.setFocus()
+    qtbot.keyClicks(typed, str(tmp_path / "rows.jsonl"))
+    qtbot.keyClick(typed, Qt.Key.Key_Return)
+    assert not typed.isVisible()
+    assert page.draft.step == 1
 
 
 def test_enter_in_a_question_presses_the_button_with_the_focus(

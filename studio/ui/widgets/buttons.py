@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QButtonGroup,
     QFrame,
     QHBoxLayout,
     QPushButton,
     QSizePolicy,
-    QWidget,
 )
 
 from studio.ui.icons import icon
@@ -23,7 +21,18 @@ from studio.ui.widgets.layout import restyle
 _ICON_TOKENS = {"primary": "on", "danger": "err", "link": "accent_text"}
 
 
-class Button(QPushButton):
+class Pressable(QPushButton):
+    """A button that Enter presses as Space does; Qt itself knows only Space."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if enter and not event.isAutoRepeat():
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+
+class Button(Pressable):
     """A push button of one kind: "" (plain), primary, danger, ghost, icon, link, seg or chip."""
 
     def __init__(self, text: str = "", kind: str = "", icon_name: str = "", tip: str = "") -> None:
@@ -60,16 +69,6 @@ class Button(QPushButton):
         self.setIcon(icon(self._icon_name, _ICON_TOKENS.get(self._kind, "sub"), 16))
 
 
-def pressed_by_enter(window: QWidget, event: QKeyEvent) -> bool:
-    """Press the focused button of a window where the key is Enter; Qt itself knows only Space."""
-    enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-    button = window.focusWidget()
-    if not (enter and isinstance(button, QAbstractButton)) or event.isAutoRepeat():
-        return False
-    button.click()
-    return True
-
-
 class IconButton(Button):
     """A small square button with only a picture; `name` is its tooltip and accessible name."""
 
@@ -78,7 +77,7 @@ class IconButton(Button):
         self.setFixedSize(30, 30)
 
 
-class NavButton(QPushButton):
+class NavButton(Pressable):
     """One entry of the side bar; the tooltip names the window's shortcut for it."""
 
     def __init__(self, text: str, icon_name: str, shortcut: str = "") -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
 
 from studio.ui.icons import IconLabel
-from studio.ui.widgets.buttons import Button, pressed_by_enter
+from studio.ui.widgets.buttons import Button
 from studio.ui.widgets.inputs import LineEdit
 from studio.ui.widgets.layout import row
 from studio.ui.widgets.text import label
@@ -60,10 +59,6 @@ class ConfirmDialog(QDialog):
         """Show it and wait; the answer's value, or "" when cancelled."""
         self.exec()
         return self._answer
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if not pressed_by_enter(self, event):
-            super().keyPressEvent(event)
 
     def _choose(self, value: str) -> None:
         self._answer = value

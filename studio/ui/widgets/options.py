@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.ui.icons import IconLabel
+from studio.ui.widgets.buttons import Pressable
 from studio.ui.widgets.layout import clear, row
 from studio.ui.widgets.text import ElidedLabel, Pill, label
 
 
-class OptionCard(QPushButton):
+class OptionCard(Pressable):
     """A title, a sentence and pills; checkable. Group several in a QButtonGroup."""
 
     def __init__(

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from studio.ui.icons import pixmap
 from studio.ui.theme import sans, theme
+from studio.ui.widgets.buttons import Pressable
 from studio.ui.widgets.cards import Separator
 
 _DOT = 26
 
 
-class StepButton(QPushButton):
+class StepButton(Pressable):
     """One step: a numbered dot and its name, painted; state is done, now, todo or problem."""
 
     def __init__(self, number: int, text: str) -> None:

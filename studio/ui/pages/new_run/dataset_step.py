@@ -44,7 +44,7 @@ class DatasetStep(Step):
     """Chooses the dataset and shows it, token by token."""
 
     heading = "Add your dataset"
-    text = "Examples of the answers you want to get."
+    text = "One example a row: what is asked, and the answer you want."
 
     def __init__(self, session: Session, draft: RecipeDraft, rows: RowsLooker) -> None:
         super().__init__(session, draft, rows)
