@@ -93,6 +93,9 @@ def _what_is(home: Home, folder: Path) -> str | None:
     for name, what in MARKS.items():
         if (folder / name).is_file():
             return what
+    own = (home.adapters, home.runs, home.jobs, home.keeper, home.trash, home.logs)
+    if folder in {path.resolve() for path in own}:
+        return "a folder of the studio"
     if folder == resources.path("sample").resolve() or folder in _dataset_folders(home):
         return "a dataset"
     return None

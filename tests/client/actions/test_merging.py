@@ -47,6 +47,13 @@ def test_inside_the_sample_is_refused(home: Home) -> None:
         free_out(home, resources.path("sample") / "out")
 
 
+def test_only_the_models_folder_of_the_studio_is_free(home: Home) -> None:
+    assert free_out(home, home.models / "out")
+    for folder in (home.adapters, home.keeper, home.trash):
+        with pytest.raises(StudioError, match="inside a folder of the studio"):
+            free_out(home, folder / "out")
+
+
 def test_a_link_does_not_lead_around(home: Home, tmp_path: Path) -> None:
     model = tmp_path / "model"
     model.mkdir()
