@@ -174,11 +174,14 @@ def _config(whole: dict[str, Any]) -> AdapterConfig:
             "Save it as a plain LoRA adapter where it was made; for PiSSA and its kin, peft's "
             "save_pretrained does so with path_initial_model_for_weight_conversion.",
         )
+    rank = int(whole.get("r", 0))
+    if rank < 1:
+        raise ValueError(f"its rank is {rank}")
     targets = whole.get("target_modules") or ()
     return AdapterConfig(
         base=str(whole.get("base_model_name_or_path") or ""),
         method="dora" if whole.get("use_dora") else "lora",
-        rank=int(whole.get("r", 0)),
+        rank=rank,
         alpha=float(whole.get("lora_alpha", 0)),
         targets=(targets,) if isinstance(targets, str) else tuple(sorted(map(str, targets))),
         whole=whole,

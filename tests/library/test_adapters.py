@@ -98,7 +98,15 @@ def test_pickled_weights_are_refused_with_how_to_convert(home: Home, made: Path)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[1]", b'{"peft_type": "LORA", "r": "many"}', b"\xff\xfe"]
+    "content",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"peft_type": "LORA", "r": "many"}',
+        b'{"peft_type": "LORA", "r": 0}',
+        b"\xff\xfe",
+    ],
 )
 def test_a_broken_config_is_refused(home: Home, made: Path, content: bytes) -> None:
     (made / "adapter_config.json").write_bytes(content)

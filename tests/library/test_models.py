@@ -75,6 +75,15 @@ class TestFacts:
         assert facts.has_chat_template
         assert models.usable(model)
 
+    def test_weights_that_may_not_be_read_are_not_called_damaged(
+        self, model: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(file: Path) -> None:  # who tests as root may read everything
+            raise PermissionError(13, "Permission denied", str(file))
+
+        monkeypatch.setattr("studio.library.models.weights.reader.read", refuse)
+        assert "may not be read" in only_problem(model)
+
     def test_linear_modules_are_those_inside_the_layers(self, model: Path) -> None:
         assert set(models.inspect(model).linear_modules) == {
             *("q_proj", "k_proj", "v_proj", "o_proj"),

@@ -37,6 +37,9 @@ def read(folder: Path) -> tuple[dict[str, Tensor], list[Problem]]:
     for file in files:
         try:
             found |= {tensor.name: tensor for tensor in reader.read(file)}
+        except PermissionError:
+            text = f"{file.name} may not be read by this user."
+            problems.append(_problem(text, "Change its permissions, or copy the folder."))
         except (Unreadable, OSError) as error:
             text = f"{file.name} is damaged: {error}."
             problems.append(_problem(text, "Copy or download the file again."))
