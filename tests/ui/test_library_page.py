@@ -21,7 +21,7 @@ from studio.ui.pages.library import LibraryPage
 from studio.ui.pages.library.merge_dialog import MergeDialog
 from studio.ui.pages.library.merging import grade
 from studio.ui.session import Session
-from studio.ui.tables.adapters import AdaptersModel, about, matches, method
+from studio.ui.tables.adapters import AdaptersModel, about, matches, method, modules
 from studio.ui.widgets import NameDialog
 from tests.support.adapter_files import write_adapter
 from tests.support.live_session import SOON, live
@@ -296,6 +296,9 @@ def test_words_of_an_adapter() -> None:
     )
     assert method(facts) == "QLoRA r8"
     assert about(facts).startswith("tiny  \N{MIDDLE DOT}  rows.jsonl")
+    sample = AdapterFacts(dataset="sample", targets=("model.0.q_proj", "model.1.q_proj", "up"))
+    assert "sample dataset" in about(sample)
+    assert modules(sample) == "q_proj, up"
     assert matches(facts, "qlora tiny")
     assert not matches(facts, "qlora huge")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
 
 from studio.library.adapters import AdapterFacts
+from studio.library.datasets import SAMPLE
 from studio.ui import format as say
 from studio.ui.tables.runs import when
 
@@ -26,10 +27,23 @@ def method(facts: AdapterFacts) -> str:
 
 def about(facts: AdapterFacts) -> str:
     """Base, dataset, size and date in one line."""
-    dataset = Path(facts.dataset).name
+    dataset = dataset_name(facts)
     made = ("imported " if facts.imported else "") + when(facts.created_at)
     parts = (facts.base_name or "base unknown", dataset, say.size(facts.bytes), made)
     return DOT.join(part for part in parts if part)
+
+
+def dataset_name(facts: AdapterFacts) -> str:
+    """The sample dataset, a file's name, or a hub id as it is."""
+    if facts.dataset == SAMPLE:
+        return "sample dataset"
+    path = Path(facts.dataset)
+    return path.name if path.is_absolute() else facts.dataset
+
+
+def modules(facts: AdapterFacts) -> str:
+    """The kinds of modules the adapter sits on, each once: q_proj, v_proj."""
+    return ", ".join(dict.fromkeys(target.rpartition(".")[2] for target in facts.targets))
 
 
 def loss(value: float | None) -> str:

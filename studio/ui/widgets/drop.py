@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout
 from studio.ui.icons import IconLabel
 from studio.ui.widgets.inputs import dropped_paths
 from studio.ui.widgets.layout import restyle
-from studio.ui.widgets.text import label
+from studio.ui.widgets.text import ElidedLabel, label
 
 
 class DropZone(QFrame):
@@ -32,16 +32,15 @@ class DropZone(QFrame):
         self.setAccessibleDescription(text)
         center = Qt.AlignmentFlag.AlignCenter
         picture = IconLabel(icon_name, "accent_text", 18 if compact else 26)
-        words = label(text, "mute", wrap=not compact)
         box = QHBoxLayout(self) if compact else QVBoxLayout(self)
         box.setContentsMargins(*((14, 10, 14, 10) if compact else (20, 26, 20, 26)))
         box.setSpacing(10 if compact else 6)
         if compact:
             box.addWidget(picture)
             box.addWidget(label(title, "b"))
-            box.addWidget(words)
-            box.addStretch(1)
+            box.addWidget(ElidedLabel(text, "mute", Qt.TextElideMode.ElideRight), 1)
             return
+        words = label(text, "mute", wrap=True)
         words.setAlignment(center)
         box.addWidget(picture, 0, center)
         box.addSpacing(4)

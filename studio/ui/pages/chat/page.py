@@ -127,8 +127,8 @@ class ChatPage(Page):
         self.body.addWidget(self._stack, 1)
         self.body.addWidget(self.message)
         self.body.addWidget(self.composer)
-        foot = row(self.status, None, label("Enter sends, Shift+Enter starts a line", "mute"))
-        self.body.addLayout(foot)
+        self.keys = label("Enter sends, Shift+Enter starts a line", "mute")
+        self.body.addLayout(row(self.status, None, self.keys))
 
     def _connect(self) -> None:
         session, talk = self._session, self.talk
@@ -280,6 +280,7 @@ class ChatPage(Page):
         self.composer.set_usable(known)
         self.composer.set_busy(bool(self._asked))
         self.composer.setVisible(known)
+        self.keys.setVisible(known)
         self.fresh.setVisible(bool(self._turns))
         self.tune.setVisible(known)
         self.unload.setVisible(self.talk.living)

@@ -28,7 +28,7 @@ class Transcript(ScrollArea):
     """Shows turns; keeps to the end while the reader is there."""
 
     def __init__(self) -> None:
-        super().__init__(spacing=22)
+        super().__init__((0, 8, 0, 0), spacing=22)
         self.setAccessibleName("Conversation")
         self.views: list[TurnView] = []
         self.body.addStretch(1)
@@ -103,7 +103,7 @@ class AnswerCard(Card):
     """One side's answer, as it grows."""
 
     def __init__(self, answer: Answer, named: bool) -> None:
-        super().__init__(margin=14, spacing=4)
+        super().__init__(margin=14, spacing=6)
         self.body.setContentsMargins(14, 6, 8, 12)
         self.answer = answer
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)

@@ -37,7 +37,7 @@ class SettingsPage(Page):
         self.folders = FoldersCard(session)
         self.token = TokenCard(session)
         self.doctor = DoctorCard(session)
-        self.body.addWidget(Heading("Settings", "What you change holds at once."))
+        self.body.addWidget(Heading("Settings", "Changes apply at once."))
         for card in (self.look, self.folders, self.token, self.doctor):
             self.body.addWidget(card)
         self.body.addStretch(1)
