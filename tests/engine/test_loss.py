@@ -119,6 +119,15 @@ def test_packed_rows_do_not_see_each_other(task: CausalLM, tiny_model: Path) -> 
     assert task.keeps_packed_rows_apart()
 
 
+def test_dropout_is_not_taken_for_rows_that_mix(task: CausalLM) -> None:
+    for module in task.model.modules():
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.5
+    task.model.train()
+    assert task.keeps_packed_rows_apart()
+    assert task.model.training
+
+
 def test_attention_that_mixes_packed_rows_is_noticed(
     task: CausalLM, monkeypatch: pytest.MonkeyPatch
 ) -> None:

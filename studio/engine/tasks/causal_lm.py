@@ -66,12 +66,18 @@ class CausalLM:
     def keeps_packed_rows_apart(self) -> bool:
         """Whether this model's attention respects packed rows: tried by changing the row before.
 
-        The masked scores of the other row weigh exactly nothing, so this holds in any precision.
+        The masked scores of the other row weigh exactly nothing, so this holds in any precision;
+        dropout, which differs from one try to the next, is off meanwhile.
         """
+        training = self.model.training
+        self.model.eval()
         row = Row(np.arange(12, 22), np.arange(12, 22))
         before = [np.arange(4, 12), np.arange(11, 3, -1)]
         unlearnt = np.full(8, loss.IGNORED)
-        one, other = (self.loss_sum(pack([Row(ids, unlearnt), row])) for ids in before)
+        try:
+            one, other = (self.loss_sum(pack([Row(ids, unlearnt), row])) for ids in before)
+        finally:
+            self.model.train(training)
         return bool(torch.allclose(one, other, rtol=1e-5))
 
     @torch.inference_mode()
