@@ -17,6 +17,7 @@ from studio.engine import answer, failures, precision
 from studio.engine.conversation import Speaker
 from studio.engine.job import Context
 from studio.engine.load import load_model, load_tokenizer
+from studio.library import adapters
 
 IDLE_SECONDS = 0.02
 
@@ -45,6 +46,8 @@ def _load(context: Context, job: Chat) -> Speaker:
     for adapter in job.adapters:
         context.channel.stage(f"Loading {Path(adapter).name}")
         speaker.load(adapter)
+        if warning := adapters.trained_elsewhere(Path(adapter), folder):
+            context.channel.note(warning, "warning")
     context.channel.emit(Ready(model=job.model, adapters=speaker.adapters))
     return speaker
 

@@ -20,7 +20,7 @@ from studio.engine.job import Context
 from studio.engine.load import stored_dtype
 from studio.engine.passport import Passport
 from studio.engine.precision import NAMES
-from studio.library import adapter_files, targets
+from studio.library import adapter_files, adapters, targets
 from studio.library.files import whole_folder, write_whole
 from studio.library.models import config_of
 
@@ -69,6 +69,8 @@ def merge(job: Merge, teller: Teller) -> tuple[Path, Passport | None]:
     todo = streaming_merge.plan(base, adapter, dtype) if plain else None
     if not plain:
         adapter_files.check_shapes(adapter, base)
+    if warning := adapters.trained_elsewhere(adapter, base):
+        teller.note(warning)
     needed = todo.bytes if todo else 2 * adapter_files.size(base)
     target = targets.check_new_folder(Path(job.out), needed)
     with whole_folder(target) as temporary:

@@ -207,6 +207,17 @@ def base_of(home: Home, known: AdapterFacts) -> Path:
     )
 
 
+def trained_elsewhere(folder: Path, base: Path) -> str:
+    """A warning where the adapter was trained on another model of the same shapes, else ""."""
+    known = facts(folder)
+    if not known.base_digest or known.base_digest == models.inspect(base).digest:
+        return ""
+    return (
+        f"{known.name} was trained on {known.base_name or 'another model'}, whose weights or "
+        f"settings are not those of {base.name}: what comes of it may make no sense."
+    )
+
+
 def _fitting(known: AdapterFacts, base: Path) -> Path:
     adapter_files.check_shapes(Path(known.path), base)
     return base

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from studio.core.commands import Cancel, Merge
 from studio.core.errors import StudioError
-from studio.core.events import Cancelled, Finished, Stage
+from studio.core.events import Cancelled, Finished, Note, Stage
 from studio.engine import failures, merge, streaming_merge
 from studio.engine.load import load_tokenizer
 from studio.library import adapters, jobs, models
@@ -94,6 +94,21 @@ def test_bit_for_bit_in_bfloat16_too(home: Home, tmp_path: Path, tiny_model: Pat
     merged, wanted = tensors_of(tmp_path / "merged"), by_peft(base, adapter)
     assert all(tensor.dtype == torch.bfloat16 for tensor in merged.values())
     assert not [name for name in merged if not torch.equal(merged[name], wanted[name])]
+
+
+def test_another_model_of_the_same_shapes_is_noticed(
+    home: Home, tmp_path: Path, tiny_model: Path
+) -> None:
+    other = tiny.build(tmp_path / "other", seed=1)
+    adapter = made.make_adapter(tiny_model, tmp_path / "adapter")
+    known = adapters.AdapterFacts(base="tiny", base_digest=models.inspect(tiny_model).digest)
+    (adapter / adapters.FACTS_FILE).write_bytes(msgspec.json.encode(known))
+    assert not adapters.trained_elsewhere(adapter, tiny_model)
+    job = Merge(adapter=str(adapter), out=str(tmp_path / "merged"), base=str(other))
+    context = engines.context_of(home, job)
+    merge.run(context)
+    [note] = [event for event in engines.events_of(context) if isinstance(event, Note)]
+    assert "was trained on tiny" in note.text
 
 
 def test_plain_transformers_says_what_the_live_adapter_says(
