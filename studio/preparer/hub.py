@@ -113,7 +113,7 @@ def _begin(folder: Path, note: _Note) -> Path:
 
 
 def _fetch_all(source: Source, files: list[RemoteFile], folder: Path, say: Progress) -> None:
-    beside = hub_files.beside(files)
+    beside = [file for file in hub_files.beside(files) if file.name != NOTE]
     for file in beside:
         hub_files.fetch(source, file, folder, lambda _: say(f"Downloading {source.repo}", None))
     weights = hub_files.weights(files, source.repo, folder / hub_files.INDEX)

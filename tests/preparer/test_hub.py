@@ -41,6 +41,7 @@ def offered(hub: FakeHub, tiny_model: Path, tmp_path: Path) -> FakeHub:
     folder = Path(shutil.copytree(tiny_model, tmp_path / "offered"))
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n", "utf-8")
     (folder / "LICENSE").write_text("Apache", "utf-8")
+    (folder / "studio.json").write_text('{"name": "another", "revision": "forged"}', "utf-8")
     (folder / "pytorch_model.bin").write_bytes(b"pickle")
     (folder / "modeling_tiny.py").write_text("evil()", "utf-8")
     (folder / "model.fp16.safetensors").write_bytes(b"another variant")
