@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import sys
@@ -16,6 +17,12 @@ import msgspec
 from studio.core import preparing as wire
 from studio.core.errors import StudioError
 from studio.library.folders import Home
+
+
+class _Numbered(msgspec.Struct):
+    """As much of a request as is needed to answer it."""
+
+    id: int
 
 
 class Given(Exception):
@@ -42,14 +49,20 @@ class Server:
         for line in self._requests:
             try:
                 ask = wire.ask_decoder.decode(line)
-            except msgspec.MsgspecError:
+            except msgspec.MsgspecError as error:
                 traceback.print_exc()
+                self._refuse_unread(line, error)
                 continue
             if isinstance(ask, wire.Cancel):
                 self._cancelled.add(ask.id)
             else:
                 self._waiting.put(ask)
         os._exit(0)  # whatever is in work: whoever asked for it is gone
+
+    def _refuse_unread(self, line: bytes, error: Exception) -> None:
+        """Whoever asked would wait, and then take the silence for a hang."""
+        with contextlib.suppress(msgspec.MsgspecError):
+            self._say(_fault(msgspec.json.decode(line, type=_Numbered).id, error))
 
     def _answer(self, ask: wire.Ask) -> None:
         def tell(text: str, share: float | None) -> None:

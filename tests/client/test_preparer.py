@@ -178,3 +178,8 @@ def test_it_loads_neither_torch_nor_qt(home: Home, tiny_model: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert HEAVY & set(done.stdout.split()) == set()
+
+
+def test_a_question_that_can_not_be_read_is_answered_at_once(home: Home) -> None:
+    with Preparer(home, silence=20.0) as preparer, pytest.raises(Fault, match="unforeseen"):
+        preparer.inspect(SAMPLE, None, DataPart(max_length=-3))
