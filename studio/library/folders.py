@@ -59,7 +59,7 @@ class Home:
         return self.root / "settings.json"
 
     def make(self) -> Home:
-        """Create what is missing; the home folder is readable by its owner alone."""
+        """Create what is missing; the keeper's folder is readable by its owner alone."""
         for folder in (self.models, self.adapters, self.runs, self.jobs, self.keeper, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         if os.name == "posix":
