@@ -180,6 +180,7 @@ class TestRefused:
         source = gguf_maker.write(tiny_model, tmp_path / "x.gguf", tokenizer=False)
         assert "no tokenizer" in self.refuse(home, source).text
 
+    @pytest.mark.usefixtures("warnings_expected")
     def test_a_missing_weight(self, home: Home, tiny_model: Path, tmp_path: Path) -> None:
         source = gguf_maker.write(
             tiny_model, tmp_path / "x.gguf", leave_out=("blk.1.attn_q.weight",)

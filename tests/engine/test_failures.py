@@ -51,6 +51,7 @@ def test_weights_that_are_cut_short(broken: Path, kept: int) -> None:
     assert told_of(lambda: load.load_model(broken)).title == "Weights are damaged"
 
 
+@pytest.mark.usefixtures("warnings_expected")
 def test_weights_with_tensors_missing(broken: Path) -> None:
     config = json.loads((broken / "config.json").read_text("utf-8"))
     config["num_hidden_layers"] += 1
@@ -60,6 +61,7 @@ def test_weights_with_tensors_missing(broken: Path) -> None:
     assert "layers.2" in told.text
 
 
+@pytest.mark.usefixtures("warnings_expected")
 def test_weights_of_other_shapes_than_the_config_says(broken: Path) -> None:
     config = json.loads((broken / "config.json").read_text("utf-8"))
     config["vocab_size"] //= 2

@@ -13,6 +13,8 @@ EXPECTED: tuple[tuple[str, str], ...] = (
     ("bitsandbytes", "Failed to load CPU gemm_4bit_forward"),
     # how LLM.int8 works, said at each layer
     ("bitsandbytes", "inputs will be cast from"),
+    # transformers counts before the studio cuts
+    ("transformers.tokenization_utils_base", "Token indices sequence length is longer"),
 )
 
 
@@ -42,3 +44,10 @@ def no_unexpected_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     root.removeHandler(listener)
     if listener.heard:
         pytest.fail("unexpected in the log:\n" + "\n".join(listener.heard), pytrace=False)
+
+
+@pytest.fixture
+def warnings_expected(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """For a test in which a library warns of what the studio then says in its own words."""
+    with caplog.at_level(logging.WARNING):
+        yield
