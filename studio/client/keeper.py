@@ -21,9 +21,13 @@ from studio.core.errors import StudioError
 from studio.core.events import AnyEvent
 from studio.core.facts import Machine
 from studio.core.wire import AnyAsk, AnyPush, Done, Heard, JobRow, Refusal, Welcome
+from studio.library import jobs
 from studio.library.folders import Home
 
+Orders = Callable[[], AnyCommand | None]
+
 ANSWER_SECONDS = 30.0
+POLL_SECONDS = 0.1
 RECONNECTS = 5
 
 
@@ -103,15 +107,24 @@ class Keeper:
         self._inbox.clear()
         return pushed
 
-    def follow(self, folder: Path, offset: int = 0) -> Iterator[AnyEvent]:
-        """A job's events until its engine has ended, also across the death of the keeper.
+    def follow(
+        self, folder: Path, offset: int = 0, orders: Orders | None = None
+    ) -> Iterator[AnyEvent]:
+        """A job's events until its engine has ended, also across the death of the keeper: the
+        next one adopts the engine, and is told again what the last one may not have passed on.
 
-        The last one is an Ended. Pushes that belong to anything else are dropped.
+        `orders` is asked about ten times a second for a command to pass on. Pushes that belong to
+        anything else are dropped.
         """
         self.watch(folder, offset)
+        command: AnyCommand | None = None
         while True:
             try:
-                pushed = self.receive(1.0)
+                pushed = self.receive(POLL_SECONDS)
+                command = command or (orders() if orders else None)
+                if command:
+                    self._tell_if_living(folder, command)
+                    command = None
             except KeeperLost:
                 self.watch_again(folder, offset)
                 continue
@@ -161,6 +174,16 @@ class Keeper:
             except KeeperLost:
                 if attempt == RECONNECTS - 1:
                     raise
+
+    def _tell_if_living(self, folder: Path, command: AnyCommand) -> None:
+        """An order that comes when the job has just ended changes nothing."""
+        try:
+            self.tell(folder, command)
+        except KeeperLost:
+            raise
+        except StudioError:
+            if jobs.living(folder):
+                raise
 
     def _ask(self, ask: AnyAsk) -> Any:
         ask = msgspec.structs.replace(ask, id=ask.id or next(self._ids))

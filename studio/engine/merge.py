@@ -29,6 +29,11 @@ MERGE_SHARE = 0.6
 
 STAGE_SECONDS = 0.2
 
+FAILED = (
+    "The merged model doesn't answer as the adapter does: it is not what you trained. "
+    "Merge again in float32, and keep the adapter."
+)
+
 
 class _Stopped(Exception):
     """The user wants no merge after all."""
@@ -144,6 +149,8 @@ def _check(base: Path, adapter: Path, folder: Path, teller: Teller) -> Passport 
     checked = passport.check(
         base, adapter, folder, dtype, lambda text, s: teller.say(text, MERGE_SHARE + s * span)
     )
+    if checked.grade == "fail":
+        teller.note(FAILED)
     write_whole(folder / passport.FILE, msgspec.json.format(msgspec.json.encode(checked)))
     return checked
 

@@ -76,7 +76,7 @@ class Training:
 
     def learn(self) -> None:
         """Step after step, until all are done, the user wants it to end or nothing improves."""
-        while self.progress.step < self.steps.total and not self.enough:
+        while self.progress.step < self.steps.total and not (self.enough or self.control.leaving):
             self._step()
             step = self.progress.step
             if schedule.evaluate_now(step, self.steps.total, self.training.eval_every):
@@ -87,11 +87,12 @@ class Training:
                 self._sample()
             if self.control.take_save() or self._time_to_save():
                 self._save()
-            if self.control.leaving:
-                return
 
     def end(self) -> None:
-        """Leave a checkpoint, and unless the run is paused publish what was learnt."""
+        """Leave a checkpoint, and unless the run is paused publish what was learnt.
+
+        A run that is stopped before its first step has learnt nothing; it is paused.
+        """
         stopped = self.control.leaving and self.progress.step < self.steps.total
         try:
             path = self._save()
@@ -100,7 +101,7 @@ class Training:
             if self.control.leaving or not failures.disk_full(error):
                 raise
             path = ""
-        if stopped and self.control.pause:
+        if stopped and (self.control.pause or self.progress.step == 0):
             self.channel.emit(events.Paused(checkpoint=path, step=self.progress.step))
             return
         if self.evaluated_at != self.progress.step:

@@ -24,7 +24,7 @@ from studio.library.folders import Home
 
 _log = logging.getLogger(__name__)
 
-BUSY_SECONDS, QUIET_SECONDS = 0.05, 0.2
+BUSY_SECONDS, QUIET_SECONDS = 0.1, 0.2
 ROWS_SECONDS = 1.0
 LOOK_AGAIN_SECONDS, LOOK_AGAIN_FOR_SECONDS = 2.0, 60.0
 

@@ -25,7 +25,9 @@ from studio.library import rendezvous
 
 _log = logging.getLogger(__name__)
 
-FOLLOW_SECONDS = 0.02
+FOLLOW_SECONDS, FOLLOW_SLOWLY_SECONDS = 0.02, 0.12
+"""Between two looks at a log: right after news, and when none has come for a while. Each look
+takes a core from a training that uses them all."""
 IDLE_SECONDS = 0.25
 PROOF_SECONDS = 5.0
 STUCK_SECONDS = 10.0
@@ -144,10 +146,14 @@ class Visitor:
 
     def _write(self) -> None:
         try:
+            pause = FOLLOW_SECONDS
             while not self.gone.is_set():
-                if not self._send_due():
-                    self._wake.wait(self._pause())
-                    self._wake.clear()
+                if self._send_due():
+                    pause = FOLLOW_SECONDS
+                    continue
+                self._wake.wait(pause if self._following() else IDLE_SECONDS)
+                self._wake.clear()
+                pause = min(1.25 * pause, FOLLOW_SLOWLY_SECONDS)
         except OSError:
             self.drop()
 
@@ -173,6 +179,5 @@ class Visitor:
         self._connection.send_bytes(wire.encode(message))
         self._sending_since = 0.0
 
-    def _pause(self) -> float:
-        active = any(not one.said_end for one in list(self._watched.values()))
-        return FOLLOW_SECONDS if active else IDLE_SECONDS
+    def _following(self) -> bool:
+        return any(not one.said_end for one in list(self._watched.values()))

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from studio.core.commands import Cancel, Merge
 from studio.core.errors import StudioError
-from studio.core.events import Cancelled, Finished, Note, Stage
+from studio.core.events import AnyEvent, Cancelled, Finished, Note, Stage
 from studio.engine import failures, merge, streaming_merge
 from studio.engine.load import load_tokenizer
 from studio.library import adapters, jobs, models
@@ -40,12 +40,18 @@ KINDS: dict[str, dict[str, Any]] = {
 
 def run(home: Home, base: Path, adapter: Path, out: Path, dtype: str = "auto") -> dict[str, Any]:
     """The result of a merge that goes well."""
+    last = events_of(home, base, adapter, out, dtype)[-1]
+    assert isinstance(last, Finished)
+    return last.result
+
+
+def events_of(
+    home: Home, base: Path, adapter: Path, out: Path, dtype: str = "auto"
+) -> list[AnyEvent]:
     job = Merge(adapter=str(adapter), out=str(out), base=str(base), dtype=dtype)
     context = engines.context_of(home, job)
     merge.run(context)
-    last = engines.events_of(context)[-1]
-    assert isinstance(last, Finished)
-    return last.result
+    return engines.events_of(context)
 
 
 def tensors_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -232,7 +238,10 @@ def test_the_passport_tells_a_lost_adapter(
         return torch.zeros(1, 1)
 
     monkeypatch.setattr(streaming_merge, "_product", lose)
-    lost = run(home, tiny_model, adapter, tmp_path / "lost")["passport"]
+    events = events_of(home, tiny_model, adapter, tmp_path / "lost")
+    assert any(isinstance(event, Note) and "not what you trained" in event.text for event in events)
+    assert isinstance(events[-1], Finished)
+    lost = events[-1].result["passport"]
     assert lost["grade"] == "fail"
     assert lost["kl"] == pytest.approx(lost["kl_without_adapter"], rel=1e-3)
 
@@ -253,11 +262,11 @@ def test_targets_that_wont_do(home: Home, tmp_path: Path, tiny_model: Path) -> N
     full = tmp_path / "full"
     full.mkdir()
     (full / "mine.txt").write_text("keep", "utf-8")
-    assert refused(home, tiny_model, adapter, full).title == "Target exists"
+    assert refused(home, tiny_model, adapter, full).title == "The folder is taken"
     assert (full / "mine.txt").read_text("utf-8") == "keep"
     inside = refused(home, tiny_model, adapter, tiny_model / "merged")
-    assert inside.title == "Target inside a model"
-    assert refused(home, tiny_model, adapter, adapter / "x").title == "Target inside a adapter"
+    assert inside.title == "Inside a model"
+    assert refused(home, tiny_model, adapter, adapter / "x").title == "Inside an adapter"
     under = refused(home, tiny_model, adapter, full / "mine.txt" / "merged")
     assert under.title == "Folder is not writable"
 

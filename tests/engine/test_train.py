@@ -116,6 +116,23 @@ def test_a_stopped_run_can_be_resumed_to_its_end(home: Home, tiny_model: Path) -
         assert torch.equal(weight, weights_of(folder)[name])
 
 
+def test_stopped_before_its_first_step_a_run_has_nothing_to_publish(
+    home: Home, tiny_model: Path
+) -> None:
+    wanted = recipe(tiny_model, max_steps=5)
+    folder = run_folder(home, wanted)
+    context = context_of(home, folder)
+    jobs.tell(folder, commands.Stop())
+    train.run(context)
+    assert jobs.state(folder).state == "paused"
+    assert not said(folder, ev.Step)
+    assert not list(home.adapters.iterdir())
+    train.run(context_of(home, folder, Train(resume=True)))
+    whole = run_folder(home, wanted)
+    trained(home, whole)
+    assert losses(folder) == losses(whole)
+
+
 def test_cancel_leaves_nothing_to_resume(home: Home, tiny_model: Path) -> None:
     folder = run_folder(home, recipe(tiny_model, max_steps=50, save_every_minutes=1e-9))
     train.run(told(context_of(home, folder), 3, commands.Cancel()))

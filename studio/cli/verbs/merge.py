@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     """Add the parser of merge."""
-    about = "Merge an adapter into its base: a model folder that needs neither."
+    about = (
+        "Merge an adapter into its base: a model folder that needs neither. Exit status 1 where it "
+        "doesn't answer as the live adapter does."
+    )
     one = parsers.add_parser("merge", parents=[shared], help="merge an adapter", description=about)
     one.add_argument("--adapter", required=True, metavar="DIR", help="an adapter: folder or name")
     one.add_argument("--base", metavar="DIR", help="the model, where the adapter's own isn't found")
@@ -43,7 +46,7 @@ def _merge(home: Home, options: argparse.Namespace, console: Console) -> int:
             orders=presses.order,
         )
     console.result(result, lines(result))
-    return 0
+    return int((result["passport"] or {}).get("grade") == "fail")
 
 
 def lines(result: dict[str, Any]) -> list[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from studio.client.actions.jobs import POLL_SECONDS, Asked, Hear, Outcome, wait
+from studio.client.actions.jobs import Asked, Hear, Outcome, wait
 from studio.client.cancelled import Cancelled, Fault
-from studio.client.keeper import Keeper
+from studio.client.keeper import POLL_SECONDS, Keeper
 from studio.core.commands import AnyCommand, Cancel, Chat, Leave, Load, Say
 from studio.core.errors import StudioError
 from studio.core.events import Answered, AnyEvent, Ended, Failed, Ready, Refused, TokenText

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from studio.client.cancelled import Cancelled, Fault
-from studio.client.keeper import Keeper, KeeperLost
-from studio.core.commands import AnyCommand, AnyJob
+from studio.client.keeper import Keeper, Orders
+from studio.core.commands import AnyJob
 from studio.core.errors import StudioError
 from studio.core.events import AnyEvent, Ended, Failed
 from studio.core.run_state import RunState, after
-from studio.core.wire import Heard
 from studio.library import jobs, runs
 from studio.library.folders import Home
 
 Hear = Callable[[AnyEvent], None]
-Orders = Callable[[], AnyCommand | None]
 Progress = Callable[[str, float | None], None]
 Asked = Callable[[], bool]
 
-POLL_SECONDS = 0.1
 ENGINE_FAULT = 3
 CRASHES = frozenset(
     -number
@@ -65,7 +62,7 @@ def wait(
     """
     state = _state_at(folder, offset)
     fault = False
-    for event in _events(keeper, folder, offset, orders):
+    for event in keeper.follow(folder, offset, orders):
         state, fault = after(state, event), fault or _is_fault(event)
         if hear:
             hear(event)
@@ -94,41 +91,6 @@ def run_job(
     if outcome.state.state in ("finished", "cancelled"):
         shutil.rmtree(folder, ignore_errors=True)
     return outcome.result(what)
-
-
-def _events(keeper: Keeper, folder: Path, offset: int, orders: Orders | None) -> Iterator[AnyEvent]:
-    """Also across the death of the keeper: the next one adopts the engine, and is told again
-    what the last one may not have passed on."""
-    keeper.watch(folder, offset)
-    command: AnyCommand | None = None
-    while True:
-        try:
-            pushed = keeper.receive(POLL_SECONDS)
-            command = command or (orders() if orders else None)
-            if command:
-                _tell(keeper, folder, command)
-                command = None
-        except KeeperLost:
-            keeper.watch_again(folder, offset)
-            continue
-        for heard in pushed:
-            if isinstance(heard, Heard) and Path(heard.folder) == folder:
-                offset = heard.offset
-                yield from heard.events
-                if heard.ended:
-                    keeper.unwatch(folder)
-                    return
-
-
-def _tell(keeper: Keeper, folder: Path, command: AnyCommand) -> None:
-    """Pass an order on; one that comes when the job has just ended changes nothing."""
-    try:
-        keeper.tell(folder, command)
-    except KeeperLost:
-        raise
-    except StudioError:
-        if jobs.living(folder):
-            raise
 
 
 def _state_at(folder: Path, offset: int) -> RunState:

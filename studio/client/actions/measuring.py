@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
-from studio.client.actions.jobs import Asked, Hear, Orders, Progress, wait
-from studio.client.keeper import Keeper
+from studio.client.actions.jobs import Asked, Hear, Progress, wait
+from studio.client.keeper import Keeper, Orders
 from studio.client.preparer import Preparer
 from studio.core.commands import Measure
 from studio.core.recipe import Recipe, to_yaml

@@ -6,23 +6,13 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from studio.client.actions.jobs import Hear, Orders, run_job
-from studio.client.keeper import Keeper
+from studio.client.actions.jobs import Hear, run_job
+from studio.client.keeper import Keeper, Orders
 from studio.core.commands import Merge
 from studio.core.errors import StudioError
 from studio.core.recipe import ModelPart
-from studio.library import adapters, datasets, models, resources, runs
+from studio.library import adapters, datasets, models, resources, runs, targets
 from studio.library.folders import Home
-
-MARKS = {
-    "config.json": "a model",
-    "adapter_config.json": "an adapter",
-    "events.jsonl": "a run",
-    "dataset_info.json": "a dataset",
-    "dataset_dict.json": "a dataset",
-}
 
 
 def merge(
@@ -53,26 +43,14 @@ def merge(
 def free_out(home: Home, out: Path) -> Path:
     """The absolute path of an `--out`.
 
-    StudioError where it exists and isn't empty, lies inside a model, dataset or run, or can't be
-    written to.
+    StudioError where it exists and isn't empty, lies inside a model, dataset or run or one of the
+    studio's own folders, or can't be written to.
     """
-    target = out.expanduser().absolute()
-    if target.is_file() or (target.is_dir() and any(target.iterdir())):
-        raise StudioError(
-            "The folder is taken",
-            f"{target} exists and is not empty.",
-            "Name a folder that doesn't exist yet, or an empty one.",
-        )
-    real = target.resolve()
-    for folder in (real, *real.parents):
-        if what := _what_is(home, folder):
-            raise StudioError(
-                f"Inside {what}",
-                f"{target} lies inside {what} ({folder}).",
-                "Name a folder outside of it.",
-            )
-    _refuse_unwritable(target)
-    return target
+    own = (home.adapters, home.runs, home.jobs, home.keeper, home.trash, home.logs)
+    taken = dict.fromkeys((path.resolve() for path in own), "a folder of the studio")
+    return targets.check_new_folder(
+        out, taken=taken | dict.fromkeys(_dataset_folders(home), "a dataset")
+    )
 
 
 def refuse_broken(model: Path) -> None:
@@ -89,37 +67,11 @@ def model_folder(home: Home, text: str) -> Path:
     return folder
 
 
-def _what_is(home: Home, folder: Path) -> str | None:
-    for name, what in MARKS.items():
-        if (folder / name).is_file():
-            return what
-    own = (home.adapters, home.runs, home.jobs, home.keeper, home.trash, home.logs)
-    if folder in {path.resolve() for path in own}:
-        return "a folder of the studio"
-    if folder == resources.path("sample").resolve() or folder in _dataset_folders(home):
-        return "a dataset"
-    return None
-
-
 def _dataset_folders(home: Home) -> set[Path]:
-    """Folders that runs of this home were trained on."""
-    found: set[Path] = set()
+    """The sample's folder, and those that runs of this home were trained on."""
+    found = {resources.path("sample").resolve()}
     for row in runs.listing(home):
         with contextlib.suppress(StudioError):
             parts = runs.recipe_of(row.path).dataset if row.kind == "train" else ()
             found.update(path.resolve() for path in map(datasets.resolve, parts) if path.is_dir())
     return found
-
-
-def _refuse_unwritable(target: Path) -> None:
-    parent = next(folder for folder in (target, *target.parents) if folder.exists())
-    probe = parent / f".studio-{msgspec.json.encode(str(target)).hex()[:8]}"
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StudioError(
-            "The folder can't be written",
-            f"Nothing can be written into {parent} ({error.strerror or error}).",
-            "Choose another folder, or make this one writable.",
-        ) from error

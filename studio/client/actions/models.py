@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from studio.client.actions.jobs import Asked, Hear, Orders, Progress, run_job
+from studio.client.actions.jobs import Asked, Hear, Progress, run_job
 from studio.client.actions.merging import refuse_broken
 from studio.client.actions.starter import download_starter
 from studio.client.cancelled import Cancelled
-from studio.client.keeper import Keeper
+from studio.client.keeper import Keeper, Orders
 from studio.client.preparer import Preparer
 from studio.core.commands import Import
 from studio.core.errors import StudioError

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from studio.client.actions.chatting import open_chat
-from studio.client.actions.jobs import Asked, Hear, Orders, Progress, wait
+from studio.client.actions.jobs import Asked, Hear, Progress, wait
 from studio.client.actions.merging import free_out, merge
 from studio.client.actions.runs import start_run
 from studio.client.actions.scoring import score
 from studio.client.actions.starter import download_starter
-from studio.client.keeper import Keeper
+from studio.client.keeper import Keeper, Orders
 from studio.core.errors import StudioError
 from studio.core.recipe import (
     DataPart,

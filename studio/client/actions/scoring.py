@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from studio.client.actions.jobs import Hear, Orders, run_job
-from studio.client.keeper import Keeper
+from studio.client.actions.jobs import Hear, run_job
+from studio.client.keeper import Keeper, Orders
 from studio.core.commands import Score
 from studio.library.folders import Home
 
