@@ -16,8 +16,10 @@ import pytest
 from tests.support.clone import PACKAGING, Clone
 
 SET_UP = """
-import sys
+import signal, sys
 from pathlib import Path
+# a runner that started these tests in the background may have handed down that Ctrl-C is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.append(sys.argv[1])
 from environment import Environment
 import handover, torch_build

@@ -101,7 +101,11 @@ def until(process: subprocess.Popen[str], event: str) -> list[str]:
 
 
 def finish(process: subprocess.Popen[str], lines: list[str]) -> Said:
-    out, err = process.communicate(timeout=SECONDS)
+    """The rest of what it says; not by communicate(), which passes over lines already buffered."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        out, err = process.stdout.read(), process.stderr.read()
     return Said(process.returncode, "".join(lines) + out, err)
 
 
