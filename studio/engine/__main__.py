@@ -73,8 +73,6 @@ def _work(home: Home, places: JobFolder, channel: Channel, pipe: BinaryIO) -> in
         job = jobs.job_of(places.path)
         if not isinstance(job, OUTLIVES_CLIENT):
             process.leave_with(pipe)
-        if not isinstance(job, commands.Chat):
-            process.step_back()
         do(Context(home=home, folder=places, job=job, channel=channel))
     except BaseException as error:
         traceback.print_exc()

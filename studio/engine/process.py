@@ -10,8 +10,6 @@ import threading
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
-
 ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
@@ -23,7 +21,6 @@ ENVIRONMENT = {
     "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
     "PYTORCH_ALLOC_CONF": "expandable_segments:True",
 }
-NICENESS = 5
 
 
 def settle(log: Path) -> BinaryIO:
@@ -48,16 +45,6 @@ def leave_with(pipe: BinaryIO) -> None:
         os._exit(0)
 
     threading.Thread(target=watch, name="client-watch", daemon=True).start()
-
-
-def step_back() -> None:
-    """Give way to the desktop when both want the processor."""
-    with contextlib.suppress(psutil.Error, OSError):
-        me = psutil.Process()
-        if sys.platform == "win32":
-            me.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            me.nice(max(me.nice(), NICENESS))
 
 
 def _claim_input() -> BinaryIO:

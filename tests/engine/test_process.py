@@ -56,8 +56,8 @@ def test_a_run_killed_with_kill_9_resumes_to_the_same_numbers(home: Home, tiny_m
     with engine(home, folder) as process:
         wait_for(folder, ev.Saved, process)
         assert jobs.living(folder)
-        lower = psutil.Process(process.pid).nice()
-        assert lower > psutil.Process().nice() or sys.platform == "win32"
+        # a lower priority cost 12 % of the speed beside an open window
+        assert psutil.Process(process.pid).nice() == psutil.Process().nice()
         process.kill()
         process.wait()
     assert not jobs.living(folder)
