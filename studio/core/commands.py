@@ -78,7 +78,9 @@ class Cancel(Command, frozen=True, kw_only=True):
 
 
 class Pause(Command, frozen=True, kw_only=True):
-    """Finish the step, save a checkpoint, leave."""
+    """Finish the step, save a checkpoint, leave. `reason` is handed on to the event Paused."""
+
+    reason: str = ""
 
 
 class Save(Command, frozen=True, kw_only=True):

@@ -19,9 +19,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=_t
 
 
 class Created(Event, frozen=True, kw_only=True):
-    """The job's folder stands; written by whoever created it."""
+    """The job's folder stands; written by whoever created it. `format` is that of the folder
+    (library/jobs.py); folders from before it was written are of format 1."""
 
     kind: str
+    format: int = 1
 
 
 class Started(Event, frozen=True, kw_only=True):
@@ -121,11 +123,32 @@ class Refused(Event, frozen=True, kw_only=True):
     fix: str = ""
 
 
+class Rescued(Event, frozen=True, kw_only=True):
+    """Memory ran out while doing `where` (a word for people: a step, the evaluation, saving); the
+    run is back behind `step` whole steps and goes on with smaller micro-batches."""
+
+    step: int
+    where: str
+    micro_batch_size: int
+    gradient_accumulation: int
+
+
+class RolledBack(Event, frozen=True, kw_only=True):
+    """Training went wrong at step `step`, as `text` says; the run is back at the checkpoint of
+    `to_step` and what came after it no longer counts."""
+
+    step: int
+    to_step: int
+    text: str
+
+
 class Paused(Event, frozen=True, kw_only=True):
-    """Saved and left; the same job may be taken up again."""
+    """Saved and left; the same job may be taken up again. `reason` is empty where the user asked
+    for it, else why the studio did: core/guard.py's reasons, or "disk"."""
 
     checkpoint: str
     step: int
+    reason: str = ""
 
 
 class Finished(Event, frozen=True, kw_only=True):
@@ -173,6 +196,8 @@ AnyEvent = (
     | Answered
     | Ready
     | Refused
+    | Rescued
+    | RolledBack
     | Paused
     | Finished
     | Cancelled

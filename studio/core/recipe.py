@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-VERSION = 1
+VERSION = 2
 
 Method = Literal["full", "lora", "qlora"]
 Task = Literal["causal-lm"]
@@ -17,6 +17,7 @@ Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "paged_adamw", "a
 Scheduler = Literal["cosine", "linear", "constant"]
 TrainOn = Literal["assistant", "last", "everything"]
 AutoBool = Literal["auto", "yes", "no"]
+OnTrouble = Literal["stop", "roll-back"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -71,7 +72,12 @@ class DataPart(Part, frozen=True, kw_only=True):
 
 
 class TrainingPart(Part, frozen=True, kw_only=True):
-    """How the tokens are learnt. `batch_size` counts the rows of one optimizer step."""
+    """How the tokens are learnt. `batch_size` counts the rows of one optimizer step.
+
+    `keep_checkpoints` is how many of the newest stay beside the best; `on_trouble` says what
+    happens when training goes wrong (no number, a flat zero, exploding): end, or go back to the
+    last good checkpoint once with a lower learning rate.
+    """
 
     epochs: PositiveFloat = 3.0
     max_steps: Natural = 0
@@ -90,6 +96,8 @@ class TrainingPart(Part, frozen=True, kw_only=True):
     early_stopping_patience: Natural = 0
     keep_best: bool = True
     save_every_minutes: PositiveFloat = 5.0
+    keep_checkpoints: Positive = 2
+    on_trouble: OnTrouble = "stop"
     seed: Natural = 42
 
 

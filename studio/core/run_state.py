@@ -44,6 +44,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     started_at: float = 0.0
     ended_at: float = 0.0
     checkpoint: str = ""
+    pause_reason: str = ""
+    rescues: int = 0
     title: str = ""
     text: str = ""
     fix: str = ""
@@ -103,7 +105,11 @@ def _changes(state: RunState, event: ev.AnyEvent) -> dict[str, object]:
         case ev.Saved():
             return {"checkpoint": event.path}
         case ev.Paused():
-            return {"state": "paused", "checkpoint": event.checkpoint, "ended_at": event.time}
+            return _paused(event)
+        case ev.Rescued():
+            return {"step": event.step, "rescues": state.rescues + 1}
+        case ev.RolledBack():
+            return {"step": event.to_step}
         case ev.Finished():
             done = "stopped" if event.stopped else "finished"
             return {"state": done, "result": event.result, "share": 1.0, "ended_at": event.time}
@@ -126,9 +132,19 @@ def _started(event: ev.Started) -> dict[str, object]:
         "epochs": event.epochs,
         "started_at": event.time,
         "ended_at": 0.0,
+        "pause_reason": "",
         "title": "",
         "text": "",
         "fix": "",
+    }
+
+
+def _paused(event: ev.Paused) -> dict[str, object]:
+    return {
+        "state": "paused",
+        "checkpoint": event.checkpoint,
+        "pause_reason": event.reason,
+        "ended_at": event.time,
     }
 
 

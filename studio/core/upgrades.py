@@ -11,7 +11,9 @@ from studio.core.recipe import VERSION
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
 # from version n to n + 1; version 1 is the first
-STEPS: dict[int, Step] = {}
+STEPS: dict[int, Step] = {
+    1: dict,  # 2 has new settings only, and their defaults do what 1 did
+}
 
 
 def upgrade(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 from studio.core.commands import AnyCommand, AnyJob
 from studio.core.events import AnyEvent
 from studio.core.facts import Machine
+from studio.core.queue import Queue, Then
 
 MAX_ASK_BYTES = 16 << 20
 
@@ -66,11 +67,45 @@ class WatchMachine(Ask, frozen=True, kw_only=True):
     on: bool
 
 
+class QueueAdd(Ask, frozen=True, kw_only=True):
+    """Put a run that can be started or resumed into the queue, or elsewhere in it; `at` counts
+    from 0, without it at the end."""
+
+    folder: str
+    at: int | None = None
+
+
+class QueueRemove(Ask, frozen=True, kw_only=True):
+    """Take a run out of the queue; the run stays as it is."""
+
+    folder: str
+
+
+class QueueRun(Ask, frozen=True, kw_only=True):
+    """Start what waits, one after the other, or let nothing more start. `then` None changes
+    nothing about what happens after the last one."""
+
+    on: bool
+    then: Then | None = None
+
+
 class Quit(Ask, frozen=True, kw_only=True):
     """Leave now. Jobs that outlive a client go on; the next keeper adopts them."""
 
 
-AnyAsk = Hello | Start | Tell | Watch | Unwatch | Jobs | WatchMachine | Quit
+AnyAsk = (
+    Hello
+    | Start
+    | Tell
+    | Watch
+    | Unwatch
+    | Jobs
+    | WatchMachine
+    | QueueAdd
+    | QueueRemove
+    | QueueRun
+    | Quit
+)
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,8 +177,14 @@ class JobsNow(Answer, frozen=True, kw_only=True):
     rows: list[JobRow]
 
 
-AnyAnswer = Done | Refusal | Heard | MachineNow | JobsNow
-AnyPush = Heard | MachineNow | JobsNow
+class QueueNow(Answer, frozen=True, kw_only=True):
+    """The queue, at the beginning and whenever it changes."""
+
+    queue: Queue
+
+
+AnyAnswer = Done | Refusal | Heard | MachineNow | JobsNow | QueueNow
+AnyPush = Heard | MachineNow | JobsNow | QueueNow
 
 ask_decoder = msgspec.json.Decoder(AnyAsk)
 answer_decoder = msgspec.json.Decoder(AnyAnswer)

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from studio.core.errors import StudioError
+from studio.core.guard import Rules
 from studio.library.files import write_whole
 from studio.library.folders import Home
 
@@ -20,7 +21,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one home folder. Bytes.
 
     `reserve_bytes` is what training leaves free for the desktop, `models_folder` one more
-    folder to look for models in, `language` empty for the system's.
+    folder to look for models in, `language` empty for the system's. `guard` says when a run
+    pauses by itself.
     """
 
     theme: Theme = "system"
@@ -30,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recent_models: tuple[str, ...] = ()
     recent_datasets: tuple[str, ...] = ()
     window: dict[str, str] = {}
+    guard: Rules = Rules()
 
 
 def load(home: Home) -> Settings:
