@@ -1,11 +1,10 @@
-"""Which method, and why; presets; older recipes."""
+"""Which method, and why; presets."""
 
 from __future__ import annotations
 
 import pytest
 
-from studio.core import advice, problems, upgrades
-from studio.core.errors import StudioError
+from studio.core import advice, problems
 from studio.core.facts import Gpu, Machine, ModelFacts
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
 
@@ -80,14 +79,3 @@ def test_presets_raise_no_problem() -> None:
     recipe = Recipe(model=ModelPart(path="m"), dataset=(DatasetPart(path="d"),))
     for preset in advice.PRESETS:
         assert problems.check(advice.apply(preset, recipe), None, None, None) == []
-
-
-def test_a_recipe_newer_than_the_studio_is_refused() -> None:
-    with pytest.raises(StudioError, match="newer"):
-        upgrades.upgrade({"version": 2})
-
-
-def test_todays_recipe_stays_as_it_is() -> None:
-    data = {"version": 1, "model": "starter"}
-    assert upgrades.upgrade(data) == data
-    assert upgrades.upgrade({"model": "starter"}) == {"model": "starter"}

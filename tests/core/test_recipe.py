@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from studio.core.recipe import (
+    VERSION,
     DatasetPart,
     LoraPart,
     ModelPart,
@@ -24,7 +25,7 @@ SMALLEST = Recipe(
 
 def test_the_smallest_recipe_is_the_one_the_manual_shows() -> None:
     assert yaml.safe_load(to_yaml(SMALLEST)) == {
-        "version": 1,
+        "version": VERSION,
         "task": "causal-lm",
         "model": "starter",
         "dataset": "sample",
@@ -41,7 +42,7 @@ def test_only_what_differs_is_written() -> None:
         training=TrainingPart(epochs=1.0),
     )
     assert short(recipe) == {
-        "version": 1,
+        "version": VERSION,
         "task": "causal-lm",
         "model": {"path": "org/model", "revision": "abc"},
         "dataset": [{"path": "a.jsonl", "weight": 2.0}, {"path": "b.csv"}],

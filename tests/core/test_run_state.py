@@ -62,12 +62,42 @@ def test_words_of_an_earlier_crash_are_gone_after_a_resume() -> None:
     assert (state.state, state.title, state.text) == ("running", "", "")
 
 
+@pytest.mark.parametrize("reason", ["", "disk", "game"])
+def test_a_pause_keeps_its_reason_until_the_run_goes_on(reason: str) -> None:
+    paused = replay([CREATED, STARTED, STEP, ev.Paused(checkpoint="c", step=5, reason=reason)])
+    assert (paused.state, paused.pause_reason) == ("paused", reason)
+    assert replay([ev.Ended(code=0)], paused).pause_reason == reason
+    assert replay([STARTED], paused).pause_reason == ""
+
+
+def test_the_users_pause_takes_the_place_of_the_studios() -> None:
+    waits = ev.Paused(checkpoint="c", step=5, reason="heat")
+    state = replay(
+        [CREATED, STARTED, STEP, waits, ev.Ended(code=0), ev.Paused(checkpoint="c", step=5)]
+    )
+    assert (state.state, state.pause_reason, state.checkpoint) == ("paused", "", "c")
+
+
+def test_a_rescue_counts_and_goes_back_to_the_last_whole_step() -> None:
+    rescue = ev.Rescued(step=4, where="a step", micro_batch_size=1, gradient_accumulation=8)
+    state = replay([CREATED, STARTED, STEP, rescue, rescue])
+    assert (state.state, state.step, state.rescues) == ("running", 4, 2)
+
+
+def test_a_roll_back_continues_from_its_checkpoint() -> None:
+    back = ev.RolledBack(step=6, to_step=3, text="The loss is no number any more.")
+    state = replay([CREATED, STARTED, STEP, back])
+    assert (state.state, state.step) == ("running", 3)
+
+
 @pytest.mark.parametrize(
     ("state", "may", "may_not"),
     [
         (RunState(state="running", kind="train"), "stop", "resume"),
         (RunState(state="running", kind="merge"), "cancel", "stop"),
         (RunState(state="crashed", kind="train"), "resume", "stop"),
+        (RunState(state="paused", kind="train"), "resume", "pause"),
+        (RunState(state="paused", kind="train", pause_reason="game"), "resume", "stop"),
         (RunState(state="finished", kind="train", result={"adapter": "a"}), "chat", "resume"),
         (RunState(state="cancelled", kind="train"), "delete", "chat"),
         (RunState(state="crashed", kind="merge"), "delete", "resume"),

@@ -10,6 +10,7 @@ import pytest
 
 from studio.core import commands, events, wire
 from studio.core.facts import Gpu, Machine
+from studio.core.queue import Queue
 
 ASKS: tuple[wire.AnyAsk, ...] = (
     wire.Hello(id=1, client="window"),
@@ -20,7 +21,10 @@ ASKS: tuple[wire.AnyAsk, ...] = (
     wire.Unwatch(id=5, folder="/a"),
     wire.Jobs(id=6),
     wire.WatchMachine(id=7, on=True),
-    wire.Quit(id=8),
+    wire.QueueAdd(id=8, folder="/a", at=0),
+    wire.QueueRemove(id=9, folder="/a"),
+    wire.QueueRun(id=10, on=True, then="shut-down"),
+    wire.Quit(id=11),
 )
 STEP = events.Step(
     step=1, metrics={"loss": events.finite(math.nan), "grad_norm": 0.5}, tokens=3, seconds=0.1
@@ -44,6 +48,7 @@ ANSWERS: tuple[wire.AnyAnswer, ...] = (
         )
     ),
     wire.JobsNow(rows=[wire.JobRow(folder="/a", kind="train", name="a", state="running")]),
+    wire.QueueNow(queue=Queue(waiting=("a", "b"), running=True, then="sleep", current="c")),
 )
 
 
