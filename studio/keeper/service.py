@@ -7,18 +7,21 @@ import os
 import threading
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 import studio
 from studio.core import wire
+from studio.core.commands import AnyCommand
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
 from studio.core.wire import AnyAnswer, AnyAsk, Done, JobRow, Refusal
 from studio.keeper.door import ListeningDoor
 from studio.keeper.engines import Engines
 from studio.keeper.machine import Sampler
+from studio.keeper.overseer import Overseer
 from studio.keeper.visitor import Visitor
 from studio.library.folders import Home
 
@@ -43,6 +46,8 @@ class Service:
         self._sampler = Sampler(home, self._push_machine)
         self._rows: list[JobRow] = []
         self._rows_at = 0.0
+        self._overseers: list[Overseer] = []
+        self._overseeing = threading.RLock()
 
     def run(self) -> None:
         """Serve until there is nothing left to run or watch."""
@@ -62,6 +67,9 @@ class Service:
             self.leaving.wait(BUSY_SECONDS if self._rows else QUIET_SECONDS)
         door.close()
         self._sampler.leave()
+        with self._overseeing:
+            for overseer in self._overseers:
+                overseer.leave()
 
     def _tick(self, now: float) -> bool:
         """See to everything once; whether there is anything to run or watch."""
@@ -72,8 +80,22 @@ class Service:
                 self._visitors.remove(visitor)
                 self.engines.abandon(visitor)
         self._sampler.want(any(visitor.wants_machine for visitor in self._visitors))
+        self._oversee(now)
         self._push_rows(now)
-        return bool(self._visitors or self._rows)
+        busy = any(overseer.busy for overseer in self._overseers)
+        return bool(self._visitors or self._rows or busy)
+
+    def _oversee(self, now: float) -> None:
+        """An overseer that fails is logged; the engines and the other overseers go on."""
+        with self._overseeing:
+            for overseer in self._overseers:
+                try:
+                    overseer.tick(now)
+                except Exception:
+                    _log.exception("%s failed", type(overseer).__name__)
+
+    def _holding(self) -> str:
+        return next((each.holding for each in self._overseers if each.holding), "")
 
     def _welcome(self, connection: Connection, key: bytes) -> None:
         visitor = Visitor(connection, self._answer, self.engines, self._scale)
@@ -116,9 +138,9 @@ class Service:
                 )
                 return msgspec.to_builtins(welcome)
             case wire.Start():
-                self.engines.start(self.engines.place(ask.folder), ask.job, visitor)
+                self._start(ask, visitor)
             case wire.Tell():
-                self.engines.tell(self.engines.place(ask.folder), ask.command)
+                self._tell(self.engines.place(ask.folder), ask.command)
             case wire.Watch():
                 visitor.watch(ask, self.engines.place(ask.folder))
             case wire.Unwatch():
@@ -131,3 +153,16 @@ class Service:
             case wire.Quit():
                 self.leaving.set()
         return None
+
+    def _start(self, ask: wire.Start, visitor: Visitor) -> None:
+        folder = self.engines.place(ask.folder)
+        with self._overseeing:
+            self.engines.start(folder, ask.job, visitor)
+            for overseer in self._overseers:
+                overseer.started(folder)
+
+    def _tell(self, folder: Path, command: AnyCommand) -> None:
+        with self._overseeing:
+            dealt_with = [overseer.told(folder, command) for overseer in self._overseers]
+        if not any(dealt_with):
+            self.engines.tell(folder, command)
