@@ -77,21 +77,29 @@ class Checkpoints:
             _write_weights(folder, model)
             _write_manifest(folder)
 
-    def newest(self) -> tuple[Path | None, list[str]]:
-        """The newest checkpoint that is whole, and the names of newer ones that are damaged."""
+    def newest(self, before: int | None = None) -> tuple[Path | None, list[str]]:
+        """The newest checkpoint that is whole, and the names of newer ones that are damaged.
+
+        `before` leaves out those of that step and later ones.
+        """
         damaged: list[str] = []
-        for path in sorted(self.folder.glob(f"{_STEP}*"), reverse=True):
+        steps = sorted(self.folder.glob(f"{_STEP}*"), reverse=True)
+        for path in (p for p in steps if before is None or _step_of(p) < before):
             if _whole(path):
                 return path, damaged
             damaged.append(path.name)
         return None, damaged
 
     def restore(self, path: Path, model: nn.Module, parts: dict[str, Stateful]) -> Progress:
-        """Put model, optimizer, schedule and random numbers back to where they were."""
+        """Put model, optimizer, schedule and random numbers back to where they were.
+
+        A part that an older studio's checkpoint doesn't hold stays as it is.
+        """
         _read_weights(path, model)
         saved = torch.load(path / _STATE, weights_only=True, map_location="cpu")
         for name, part in parts.items():
-            part.load_state_dict(saved["parts"][name])
+            if name in saved["parts"]:
+                part.load_state_dict(saved["parts"][name])
         _set_random_state(saved["random"])
         return msgspec.json.decode((path / _PROGRESS).read_bytes(), type=Progress)
 
@@ -102,6 +110,12 @@ class Checkpoints:
             return False
         _read_weights(path, model)
         return True
+
+    def drop_after(self, path: Path) -> None:
+        """Delete the checkpoints newer than this one: the run went back behind them."""
+        for newer in self.folder.glob(f"{_STEP}*"):
+            if newer.name > path.name:
+                shutil.rmtree(newer, ignore_errors=True)
 
     def discard(self) -> None:
         """Delete all of them: nothing is left to resume."""
@@ -126,6 +140,10 @@ def size(folder: Path) -> int:
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that learn, by name; tied ones once."""
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
+
+
+def _step_of(path: Path) -> int:
+    return int(path.name.removeprefix(_STEP))
 
 
 def _best_of(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -61,8 +62,8 @@ class Training:
     def begin(self) -> None:
         """Go on from the newest whole checkpoint of a run that is resumed; say what was decided."""
         job = self.context.job
-        if isinstance(job, Train) and job.resume:
-            self._resume()
+        if not (isinstance(job, Train) and job.resume and self._resume()):
+            self._write_checkpoint()
         decided = msgspec.to_builtins(self.ready.decided)
         self.channel.emit(
             events.Started(
@@ -112,15 +113,32 @@ class Training:
             self.checkpoints.discard()
         self.channel.emit(events.Finished(result=result, stopped=stopped))
 
-    def _resume(self) -> None:
-        path, damaged = self.checkpoints.newest()
+    def go_back(self, before: int | None = None) -> int | None:
+        """Put model, optimizer, schedule, random numbers and progress back in place to the newest
+        whole checkpoint, or to the newest of a step under `before`; newer ones are deleted.
+
+        Returns its step; None where there is no such checkpoint, and nothing was changed. A run
+        writes one before its first step, so there is one unless the disk took it.
+        """
+        path, damaged = self.checkpoints.newest(before)
         for name in damaged:
             self.channel.note(f"The checkpoint {name} is damaged and was passed over.", "warning")
         if path is None:
-            self.channel.note("There is no checkpoint to resume from; the run begins anew.")
-            return
+            return None
+        peak = self.progress.peak_bytes
+        self.learner.optimizer.zero_grad()
         self.progress = self.checkpoints.restore(path, self.ready.model, self.learner.parts)
-        self.channel.note(f"Resumed from step {self.progress.step}.")
+        self.progress.peak_bytes = max(peak, self.progress.peak_bytes)
+        self.checkpoints.drop_after(path)
+        return self.progress.step
+
+    def _resume(self) -> bool:
+        step = self.go_back()
+        if step is None:
+            self.channel.note("There is no checkpoint to resume from; the run begins anew.")
+            return False
+        self.channel.note(f"Resumed from step {step}.")
+        return True
 
     def _step(self) -> None:
         start = time.perf_counter()
@@ -191,8 +209,7 @@ class Training:
 
     def _save(self) -> str:
         start = time.monotonic()
-        path = self.checkpoints.save(self.ready.model, self.learner.parts, self.progress)
-        self.saved_at = time.monotonic()
+        path = self._write_checkpoint()
         self.channel.emit(
             events.Saved(
                 step=self.progress.step,
@@ -202,6 +219,11 @@ class Training:
             )
         )
         return str(path)
+
+    def _write_checkpoint(self) -> Path:
+        path = self.checkpoints.save(self.ready.model, self.learner.parts, self.progress)
+        self.saved_at = time.monotonic()
+        return path
 
     def _take_best(self) -> None:
         progress = self.progress

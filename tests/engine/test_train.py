@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from studio.core import commands
 from studio.core import events as ev
 from studio.core.commands import Train
 from studio.core.errors import StudioError
 from studio.engine import evaluate, learner, train
+from studio.engine.checkpoint import Checkpoints, Progress
 from studio.library import jobs
 from studio.library.folders import Home, JobFolder
 from tests.engine.making import (
@@ -258,8 +261,12 @@ def test_memory_that_is_too_short_for_one_row_fails(
 def test_a_finished_run_is_published_though_its_last_checkpoint_finds_no_room(
     home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    save = train.Checkpoints.save
+
+    def full(store: Checkpoints, model: nn.Module, parts: Any, progress: Progress) -> Path:
+        if progress.step:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(store, model, parts, progress)
 
     monkeypatch.setattr(train.Checkpoints, "save", full)
     folder = run_folder(home, recipe(tiny_model, max_steps=2))
