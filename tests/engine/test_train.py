@@ -261,14 +261,14 @@ def test_memory_that_is_too_short_for_one_row_fails(
 def test_a_finished_run_is_published_though_its_last_checkpoint_finds_no_room(
     home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = train.Checkpoints.save
+    save = Checkpoints.save
 
     def full(store: Checkpoints, model: nn.Module, parts: Any, progress: Progress) -> Path:
         if progress.step:
             raise OSError(errno.ENOSPC, "No space left on device")
         return save(store, model, parts, progress)
 
-    monkeypatch.setattr(train.Checkpoints, "save", full)
+    monkeypatch.setattr(Checkpoints, "save", full)
     folder = run_folder(home, recipe(tiny_model, max_steps=2))
     trained(home, folder)
     assert Path(said(folder, ev.Finished)[0].result["adapter"]).is_dir()
