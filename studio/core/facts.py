@@ -25,8 +25,15 @@ class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     driver: str = ""
 
 
+Ability = Literal["keep-awake", "sleep", "shut-down"]
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
-    """This machine now. Bytes. `reserve_bytes` is what the user keeps for the desktop."""
+    """This machine now. Bytes. `reserve_bytes` is what the user keeps for the desktop.
+
+    `on_battery` is None where there is no battery; `abilities` is what the system lets the keeper
+    do, as found when the keeper began.
+    """
 
     gpus: tuple[Gpu, ...] = ()
     cpu: str = ""
@@ -36,6 +43,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     disk_free_bytes: int = 0
     reserve_bytes: int = 0
     bf16_cpu: bool = False
+    on_battery: bool | None = None
+    abilities: tuple[Ability, ...] = ()
     time: float = 0.0
 
 
