@@ -11,8 +11,8 @@ import msgspec
 from studio.core.errors import StudioError
 from studio.core.facts import ModelFacts
 from studio.library import adapter_files, models, trash
-from studio.library.files import PARTIAL, whole_folder, write_whole
-from studio.library.folders import Home, free_path, legal_name
+from studio.library.files import PARTIAL, add_folder, same_files, write_whole
+from studio.library.folders import Home, legal_name
 
 FACTS_FILE = "studio.json"
 
@@ -108,20 +108,24 @@ def add(home: Home, source: Path, name: str, known: AdapterFacts) -> Path:
     """Publish a finished adapter folder in the library, whole or not at all.
 
     `known` says what PEFT's files don't: base, method, dataset, losses, run. Returns the
-    adapter's folder. Raises StudioError when `source` is no adapter.
+    adapter's folder: the one that is there already where the same run published the same
+    weights before. Raises StudioError when `source` is no adapter.
     """
     adapter_files.read_config(source)
     adapter_files.read_tensors(source)
+    if standing := _published(home, source, known.run):
+        return standing
     title = _free_name(home, name or source.name)
-    target = free_path(home.adapters, legal_name(title, "adapter"))
-    with whole_folder(target) as temporary:
+
+    def write(folder: Path) -> None:
         for file in adapter_files.belonging(source):
-            shutil.copyfile(file, temporary / file.name)
+            shutil.copyfile(file, folder / file.name)
         stamped = msgspec.structs.replace(
             known, path="", name=title, created_at=known.created_at or time.time()
         )
-        write_whole(temporary / FACTS_FILE, msgspec.json.encode(stamped))
-    return target
+        write_whole(folder / FACTS_FILE, msgspec.json.encode(stamped))
+
+    return add_folder(home.adapters, legal_name(title, "adapter"), write)
 
 
 def import_folder(home: Home, source: Path) -> Path:
@@ -216,6 +220,14 @@ def trained_elsewhere(folder: Path, base: Path) -> str:
         f"{known.name} was trained on {known.base_name or 'another model'}, whose weights or "
         f"settings are not those of {base.name}: what comes of it may make no sense."
     )
+
+
+def _published(home: Home, source: Path, run: str) -> Path | None:
+    """An engine that died after publishing publishes again when the run is taken up."""
+    for row in listing(home) if run else ():
+        if row.run == run and same_files(source, Path(row.path), "*.safetensors"):
+            return Path(row.path)
+    return None
 
 
 def _fitting(known: AdapterFacts, base: Path) -> Path:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
+import re
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PARTIAL = ".partial-"
-_MARK = 8
-"""Letters that tell two attempts at one name apart."""
+_NEW, _REPLACED = "-", "~"
+_PID, _RANDOM = 8, 4
+_MARK = _PID + _RANDOM
+"""Letters that say who writes, and tell two attempts at one name apart."""
+_WRITER = re.compile(rf"{re.escape(PARTIAL)}([0-9a-f]{{{_PID}}})[0-9a-f]{{{_RANDOM}}}[-~]")
+_FORGOTTEN_SECONDS = 24 * 3600.0
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Replace a file's content atomically: temporary name, flush, rename."""
+    """Replace a file's content atomically: temporary name, flush, rename, flush the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:_MARK]}-{path.name}")
+    temporary = _beside(path, _NEW)
     try:
         with temporary.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -27,50 +34,99 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    _sync_entry(path.parent)
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path` that takes its name when the block ends well.
 
-    An existing `path` is replaced only then. A block that raises leaves nothing behind.
+    An existing `path` is replaced only then; killed in between, `sweep_partials` puts it back.
+    A block that raises leaves nothing behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:_MARK]}-{path.name}")
-    temporary.mkdir()
-    try:
+    with _temporary_folder(path) as temporary:
         yield temporary
         sync_folder(temporary)
         if path.exists():
-            old = path.with_name(f"{PARTIAL}{uuid.uuid4().hex[:_MARK]}-old-{path.name}")
-            path.replace(old)
-            temporary.replace(path)
-            shutil.rmtree(old, ignore_errors=True)
+            _replace(path, temporary)
         else:
             temporary.replace(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     _sync_entry(path.parent)
 
 
+def add_folder(
+    parent: Path,
+    name: str,
+    write: Callable[[Path], None],
+    same: Callable[[Path, Path], bool] = lambda _new, _old: False,
+) -> Path:
+    """A new folder that `write` fills: `parent/name`, or name-2, -3, … where that is taken.
+
+    It appears whole or not at all, and never in the place of another, whoever else adds one.
+    Where `same(new, standing)` holds of a folder that has one of those names, that one is
+    returned and nothing is added.
+    """
+    with _temporary_folder(parent / name) as temporary:
+        write(temporary)
+        sync_folder(temporary)
+        path, number = parent / name, 2
+        while not _took_name(temporary, path):
+            if same(temporary, path):
+                return path
+            path, number = parent / f"{name}-{number}", number + 1
+    _sync_entry(parent)
+    return path
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder so that it is there whole or gone, whenever this is broken off."""
+    if not path.is_dir():
+        return
+    hidden = _beside(path, _NEW)
+    try:
+        path.replace(hidden)
+    except OSError:
+        hidden = path
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def same_files(left: Path, right: Path, pattern: str) -> bool:
+    """Whether two folders hold files of the same names and bytes under a pattern, and any."""
+    names = sorted(path.name for path in left.glob(pattern))
+    return bool(
+        names
+        and names == sorted(path.name for path in right.glob(pattern))
+        and all(filecmp.cmp(left / name, right / name, shallow=False) for name in names)
+    )
+
+
 def sync_folder(folder: Path) -> None:
-    """Flush every file below the folder to the disk."""
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb+") as opened:
+    """Flush every file and folder below this one to the disk, and its own list of names."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as opened:
                 os.fsync(opened.fileno())
+        elif path.is_dir():
+            _sync_entry(path)
+    _sync_entry(folder)
 
 
 def sweep_partials(folder: Path, name: str = "") -> None:
-    """Delete what interrupted writes left in this folder: all of it, or what was to be `name`."""
+    """Clear up what interrupted writes left in this folder: all of it, or what was to be `name`.
+
+    Only for who alone writes there. What was about to be replaced and wasn't is put back.
+    """
     for leftover in folder.glob(f"{PARTIAL}*"):
-        if name and leftover.name[len(PARTIAL) + _MARK + 1 :] != name:
-            continue
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        if not name or leftover.name[len(PARTIAL) + _MARK + 1 :] == name:
+            _sweep(leftover)
+
+
+def sweep_abandoned(folder: Path) -> None:
+    """The same in a folder that others write to as well: what a living process writes stays."""
+    for leftover in folder.glob(f"{PARTIAL}*"):
+        with contextlib.suppress(OSError):
+            if _abandoned(leftover):
+                _sweep(leftover)
 
 
 def append_line(path: Path, line: bytes) -> None:
@@ -94,6 +150,74 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
         return [], offset
     end = content.rfind(b"\n") + 1
     return [line for line in content[:end].split(b"\n") if line], offset + end
+
+
+def _beside(path: Path, kind: str) -> Path:
+    mark = f"{os.getpid() & 0xFFFFFFFF:0{_PID}x}{uuid.uuid4().hex[:_RANDOM]}"
+    return path.with_name(f"{PARTIAL}{mark}{kind}{path.name}")
+
+
+@contextlib.contextmanager
+def _temporary_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path`; what is left of it at the end is deleted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path, _NEW)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(path: Path, new: Path) -> None:
+    old = _beside(path, _REPLACED)
+    path.replace(old)
+    try:
+        new.replace(path)
+    except BaseException:
+        old.replace(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _took_name(temporary: Path, path: Path) -> bool:
+    if path.exists():
+        return False
+    try:
+        temporary.rename(path)
+    except OSError:
+        if path.exists():  # somebody was quicker
+            return False
+        raise
+    return True
+
+
+def _sweep(leftover: Path) -> None:
+    behind = leftover.name[len(PARTIAL) + _MARK :]
+    standing = leftover.with_name(behind[1:]) if behind[:1] == _REPLACED and behind[1:] else None
+    if standing and not standing.exists():
+        leftover.replace(standing)
+    elif leftover.is_dir():
+        shutil.rmtree(leftover, ignore_errors=True)
+    else:
+        leftover.unlink(missing_ok=True)
+
+
+def _abandoned(leftover: Path) -> bool:
+    """Whether its writer is gone. A number used again began after the last sign of the writer."""
+    import psutil
+
+    touched = leftover.stat().st_mtime
+    named = _WRITER.match(leftover.name)
+    if not named:
+        return time.time() - touched > _FORGOTTEN_SECONDS
+    try:
+        writer = psutil.Process(int(named[1], 16))
+        return writer.status() == psutil.STATUS_ZOMBIE or writer.create_time() > touched + 1
+    except psutil.AccessDenied:
+        return False
+    except (psutil.NoSuchProcess, OverflowError):
+        return True
 
 
 def _sync_entry(folder: Path) -> None:

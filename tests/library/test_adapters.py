@@ -72,6 +72,21 @@ def test_what_was_recorded_survives_publishing(home: Home, made: Path) -> None:
     assert not row.imported
 
 
+def test_a_run_publishes_the_same_weights_once(home: Home, made: Path) -> None:
+    """Its engine may die between publishing and saying so, and publish again."""
+    known = AdapterFacts(run="first")
+    folder = adapters.add(home, made, "cat", known)
+    adapters.rename(home, folder, "dog")
+    assert adapters.add(home, made, "cat", known) == folder
+    other = adapters.add(home, made, "cat", AdapterFacts(run="second"))
+    assert other != folder
+    weights = folder / "adapter_model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert adapters.add(home, made, "cat", known) not in (folder, other)
+    assert len(adapters.listing(home)) == 3
+
+
 def refusal(home: Home, source: Path) -> StudioError:
     """Why the import is refused; nothing may be left of it."""
     with pytest.raises(StudioError) as caught:
