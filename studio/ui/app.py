@@ -22,6 +22,7 @@ from studio.library import resources
 from studio.library.folders import Home, default_root
 from studio.library.locks import Lock
 from studio.ui import theme
+from studio.ui.icons import app_icon
 from studio.ui.main_window import MainWindow
 from studio.ui.session import Session
 from studio.ui.widgets import ConfirmDialog
@@ -67,6 +68,7 @@ def _show(app: QApplication, home: Home) -> int:
     start_log(home)
     session = Session(home)
     session.theme.apply(session.settings.theme)
+    app.setWindowIcon(app_icon())
     window = MainWindow(session)
     hooks = sys.excepthook, threading.excepthook
     catch_everything(session)

@@ -39,6 +39,9 @@ SHAPES = {
     "download": '<path d="M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4M7 10l5 5 5-5M12 15V3"/>',
     "search": '<circle cx="11" cy="11" r="7"/><path d="m20 20-4-4"/>',
     "arrow-right": '<path d="M5 12h14M13 6l6 6-6 6"/>',
+    "arrow-up": '<path d="M12 19V5M6 11l6-6 6 6"/>',
+    "arrow-down": '<path d="M12 5v14M6 13l6 6 6-6"/>',
+    "list": '<path d="M8 6h13M8 12h13M8 18h13M3.5 6v.1M3.5 12v.1M3.5 18v.1"/>',
     "chevron-left": '<path d="m15 6-6 6 6 6"/>',
     "chevron-right": '<path d="m9 6 6 6-6 6"/>',
     "chevron-down": '<path d="m6 9 6 6 6-6"/>',
@@ -101,6 +104,32 @@ def _draw(name: str, color: str, size: int, ratio: float) -> QPixmap:
     QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(made.rect()))
     painter.end()
     made.setDevicePixelRatio(ratio)
+    return made
+
+
+def app_icon(busy: bool = False) -> QIcon:
+    """The studio's sign, a bolt on the accent, for windows and tray; with a dot while it trains."""
+    made = QIcon()
+    for size in (16, 22, 32, 48, 64, 128):
+        made.addPixmap(_sign(size, busy))
+    return made
+
+
+def _sign(size: int, busy: bool) -> QPixmap:
+    made = QPixmap(size, size)
+    made.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(made)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(theme().color("accent"))
+    painter.drawRoundedRect(QRectF(0, 0, size, size), size * 0.25, size * 0.25)
+    inner = round(size * 0.66)
+    at = (size - inner) // 2
+    painter.drawPixmap(at, at, pixmap("zap", "on", inner))
+    if busy:
+        painter.setBrush(theme().color("ok"))
+        painter.drawEllipse(QRectF(size * 0.6, size * 0.6, size * 0.4, size * 0.4))
+    painter.end()
     return made
 
 

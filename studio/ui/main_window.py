@@ -20,13 +20,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from studio.core.commands import Stop
 from studio.core.errors import StudioError
+from studio.ui import leaving, shortcuts
+from studio.ui.countdown import Countdown
 from studio.ui.icons import IconLabel
+from studio.ui.reopening import Reopening
 from studio.ui.session import Session
 from studio.ui.status_strip import StatusStrip
 from studio.ui.tab_order import move_focus
-from studio.ui.widgets import ConfirmDialog, InlineMessage, NavButton, Toast, column, label, row
+from studio.ui.trainings import Trainings
+from studio.ui.tray import Tray
+from studio.ui.widgets import InlineMessage, NavButton, Toast, column, label, row
 
 SIDE_WIDTH = 224
 
@@ -66,6 +70,7 @@ class MainWindow(QMainWindow):
         self._entries = {entry.key: entry for entry in pages}
         self._built: dict[str, QWidget] = {}
         self._was_painted = False
+        self._reopening: Reopening | None = None
         self.setWindowTitle("Finetune Studio")
         self.setMinimumSize(1024, 660)
         self.resize(1280, 800)
@@ -76,6 +81,9 @@ class MainWindow(QMainWindow):
         self.stack = QStackedWidget()
         self.strip = StatusStrip()
         self.banner = InlineMessage(closable=True)
+        self.countdown = Countdown(session)
+        self.trainings = Trainings(session)
+        self.tray: Tray | None = None
         self._lay_out()
         self.toast = Toast(self.stack)
         self._connect()
@@ -100,6 +108,8 @@ class MainWindow(QMainWindow):
         self.stack.setCurrentWidget(self.page(key))
         self.stack.setAccessibleName(self._entries[key].title)
         self._nav[key].setChecked(True)
+        if self._reopening is not None:
+            self._reopening.went_to(key)
         if not kept:
             self.stack.setFocus()  # or else the page's first control would show a focus ring
 
@@ -127,6 +137,8 @@ class MainWindow(QMainWindow):
         inside.addWidget(self.strip)
         holder = QVBoxLayout()
         holder.setContentsMargins(32, 16, 32, 0)
+        holder.setSpacing(8)
+        holder.addWidget(self.countdown)
         holder.addWidget(self.banner)
         self._banner_room = QWidget()
         self._banner_room.setLayout(holder)
@@ -148,6 +160,7 @@ class MainWindow(QMainWindow):
         session.open_page.connect(self.go)
         session.open_run.connect(self._open_on("runs", "open_run"))
         session.run_started.connect(self._open_on("runs", "open_run"))
+        session.open_queue.connect(self._open_on("runs", "show_list"))
         session.open_chat.connect(self._open_on("chat", "open_chat"))
         session.machine_changed.connect(self.strip.show_machine)
         session.jobs_changed.connect(self.strip.show_jobs)
@@ -155,7 +168,15 @@ class MainWindow(QMainWindow):
         session.said.connect(lambda text, tone: self.toast.say(text, tone))
         session.failed.connect(self._on_failed)
         self.strip.opened.connect(self._open_job)
-        self.banner.closed.connect(self._banner_room.hide)
+        self.banner.closed.connect(self._settle_head)
+        self.countdown.turned.connect(self._settle_head)
+        session.started.connect(self._put_up_tray)
+        for keys, act in (
+            (shortcuts.TOGGLE, self.trainings.toggle),
+            (shortcuts.STOP, self.trainings.stop),
+            (shortcuts.QUIT, self.close),
+        ):
+            QShortcut(QKeySequence(keys), self).activated.connect(act)
 
     def _open_job(self, kind: str, folder: str) -> None:
         """A run opens itself; any other job opens the page that began it."""
@@ -173,17 +194,28 @@ class MainWindow(QMainWindow):
 
     def _on_failed(self, error: StudioError) -> None:
         self.show_error(error)
-        self._banner_room.show()
+        self._settle_head()
+
+    def _settle_head(self) -> None:
+        shown = not (self.banner.isHidden() and self.countdown.isHidden())
+        self._banner_room.setVisible(shown)
+
+    def _put_up_tray(self) -> None:
+        """After the first paint: asking the desktop for its tray takes a moment."""
+        self.tray = Tray(self.session, self, self.trainings)
 
     def _restore(self) -> None:
         kept = self.session.settings.window
         if geometry := kept.get("geometry"):
             self.restoreGeometry(QByteArray.fromBase64(geometry.encode()))
         self.go(kept.get("page", ""))
+        self._reopening = Reopening(self.session, self.current(), self)
 
     def _remember(self) -> None:
         encoded = self.saveGeometry().toBase64().toStdString()
-        kept = {**self.session.settings.window, "geometry": encoded, "page": self.current()}
+        run = getattr(self._built.get("runs"), "shown_run", "")
+        view = {"geometry": encoded, "page": self.current(), "run": run}
+        kept = {**self.session.settings.window, **view}
         self.session.save_settings_now(msgspec.structs.replace(self.session.settings, window=kept))
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -201,33 +233,22 @@ class MainWindow(QMainWindow):
             self.painted.emit()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        training = [job for job in self.session.jobs if job.kind == "train"]
-        if training and not self._may_leave([str(job.folder) for job in training]):
+        training = any(job.kind == "train" for job in self.session.jobs)
+        answer = self.ask_on_close() if training else "keep"
+        if not answer:
             event.ignore()
             return
+        leaving.carry_out(self.session, answer)
         self._remember()
         self.hide()  # ending what is under way may take a moment
+        if self.tray is not None:
+            self.tray.close()
         self.session.close()
         event.accept()
 
-    def _may_leave(self, folders: list[str]) -> bool:
-        """Ask what becomes of the training; False means stay."""
-        answer = self.ask_on_close()
-        if answer == "stop":
-            for folder in folders:
-                self.session.worker.tell(folder, Stop())
-        return bool(answer)
-
     def ask_on_close(self) -> str:
-        """keep, stop or "" (stay)."""
-        return ConfirmDialog(
-            self,
-            "A run is training",
-            "It can go on in the background: the next window shows it as it stands. Or it stops "
-            "after the present step, and what it has learnt is kept.",
-            [("stop", "Stop and keep", ""), ("keep", "Keep training", "primary")],
-            icon_name="activity",
-        ).ask()
+        """keep, pause, stop or "" (stay)."""
+        return leaving.ask(self, self.session)
 
 
 class _Mark(QLabel):

@@ -44,6 +44,10 @@ class RunController(QObject):
         """Save a checkpoint, give the memory back."""
         self._end("pause", commands.Pause())
 
+    def keep_paused(self) -> None:
+        """A run that waits doesn't go on by itself any more."""
+        self._tell(commands.Pause(), "It stays paused until you resume it.")
+
     def cancel(self) -> None:
         """End and keep nothing, after a question."""
         sure = self._asks(
@@ -75,6 +79,19 @@ class RunController(QObject):
         job = commands.Train(resume=state.state != "created")
         folder = str(self.folder)
         self._session.worker.start_job(folder, job, failed=self._session.failed.emit)
+
+    def queue_words(self) -> str:
+        """What `queue` would do now."""
+        queued = self.folder.name in self._session.queue.waiting
+        return "Take out of the queue" if queued else "Add to queue"
+
+    def queue(self) -> None:
+        """Put the run at the end of the queue, or take it out of it."""
+        worker, said = self._session.worker, self._session.said
+        if self.folder.name in self._session.queue.waiting:
+            worker.queue_remove(self.folder)
+        else:
+            worker.queue_add(self.folder, done=lambda: said.emit("Added to the queue", "ok"))
 
     def chat(self, state: RunState) -> None:
         """Open a conversation with what the run made."""

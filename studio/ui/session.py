@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
+from studio.core.queue import Queue
 from studio.core.wire import JobRow
 from studio.library import settings as stored
 from studio.library.folders import Home
@@ -37,12 +38,15 @@ class Session(QObject):
     """core.facts.Machine, about once a second while the window is open."""
     jobs_changed = Signal(list)
     """list[core.wire.JobRow]: all living jobs."""
+    queue_changed = Signal(object)
+    """core.queue.Queue: what waits for its turn."""
     lost = Signal(str)
     """The keeper can't be reached, and why; the worker goes on trying."""
     started = Signal()
     """Worker and preparer can be used from now on (after the first paint)."""
     open_page = Signal(str)
     open_run = Signal(str)
+    open_queue = Signal()
     open_chat = Signal(str, list)
     """A model's folder and the folders of adapters to load with it."""
     said = Signal(str, str)
@@ -56,6 +60,7 @@ class Session(QObject):
         self.settings = stored.load(home)
         self.machine: Machine | None = None
         self.jobs: list[JobRow] = []
+        self.queue = Queue()
         self._pool = Pool(4, self)
         self._preparing = Pool(1, self)
         self._writing = Pool(1, self)
@@ -87,6 +92,7 @@ class Session(QObject):
         self._worker = Worker(self.home, self)
         self._worker.machine.connect(self._machine)
         self._worker.jobs.connect(self._jobs)
+        self._worker.queue.connect(self._queue)
         self._worker.lost.connect(self.lost)
         self._worker.refused.connect(self.failed)
         self._worker.start()
@@ -166,3 +172,7 @@ class Session(QObject):
     def _jobs(self, jobs: list[JobRow]) -> None:
         self.jobs = jobs
         self.jobs_changed.emit(jobs)
+
+    def _queue(self, queue: Queue) -> None:
+        self.queue = queue
+        self.queue_changed.emit(queue)

@@ -16,12 +16,13 @@ from PySide6.QtCore import QObject, Qt, QThread, Signal
 from studio.client.keeper import Keeper, KeeperLost
 from studio.core.commands import AnyCommand, AnyJob
 from studio.core.errors import StudioError
-from studio.core.wire import AnyPush, Heard, JobsNow, MachineNow
+from studio.core.queue import Then
+from studio.core.wire import AnyPush, Heard, JobsNow, MachineNow, QueueNow
 from studio.library.folders import Home
 
 Done = Callable[[], None]
 Failed = Callable[[StudioError], None]
-Action = Callable[[Keeper], None]
+Action = Callable[[Keeper], object]
 
 _RETRY_SECONDS = 1.0
 
@@ -39,6 +40,8 @@ class Worker(QThread):
     """The watched folder's log ends here, and no engine is at work on it."""
     machine = Signal(object)
     jobs = Signal(list)
+    queue = Signal(object)
+    """core.queue.Queue, whenever it changes."""
     connected = Signal()
     lost = Signal(str)
     """The keeper is gone or can't be started: why. Connecting goes on by itself."""
@@ -95,6 +98,32 @@ class Worker(QThread):
         if self._current.pop(name, None) is not None:
             self._ask(lambda keeper: self._unwatch(keeper, name), None, None)
 
+    def queue_add(
+        self,
+        folder: Path | str,
+        at: int | None = None,
+        done: Done | None = None,
+        failed: Failed | None = None,
+    ) -> None:
+        """Put a run into the queue, or at another place in it."""
+        self._ask(lambda keeper: keeper.queue_add(Path(folder), at), done, failed)
+
+    def queue_remove(
+        self, folder: Path | str, done: Done | None = None, failed: Failed | None = None
+    ) -> None:
+        """Take a run out of the queue."""
+        self._ask(lambda keeper: keeper.queue_remove(Path(folder)), done, failed)
+
+    def queue_run(
+        self,
+        on: bool,
+        then: Then | None = None,
+        done: Done | None = None,
+        failed: Failed | None = None,
+    ) -> None:
+        """Let the queue start what waits, or nothing more; `then` None stays as it is."""
+        self._ask(lambda keeper: keeper.queue_run(on, then), done, failed)
+
     def close(self) -> None:
         """Leave and wait for the thread; what trains goes on under the keeper."""
         self._leaving.set()
@@ -129,14 +158,18 @@ class Worker(QThread):
         self.connected.emit()
         while not self._leaving.is_set():
             self._woken.clear()
-            while self._asks:
-                self._carry_out(keeper, self._asks[0])
-                self._asks.popleft()
+            self._carry_out_all(keeper)
             for pushed in keeper.receive(0.0):
                 self._push(pushed)
             ready = multiprocessing.connection.wait([keeper.connection, self._hear])
             if self._hear in ready:
                 self._hear.recv_bytes()
+        self._carry_out_all(keeper)  # what was asked last, as to stop when the window closes
+
+    def _carry_out_all(self, keeper: Keeper) -> None:
+        while self._asks:
+            self._carry_out(keeper, self._asks[0])
+            self._asks.popleft()
 
     def _carry_out(self, keeper: Keeper, ask: _Ask) -> None:
         """An ask stays in the queue when the keeper is lost, for the next keeper."""
@@ -156,6 +189,8 @@ class Worker(QThread):
                 self.machine.emit(pushed.machine)
             case JobsNow():
                 self.jobs.emit(pushed.rows)
+            case QueueNow():
+                self.queue.emit(pushed.queue)
             case Heard() if watching := self._watching.get(pushed.folder):
                 watching.offset = pushed.offset
                 self._arrived.emit(pushed, watching.number)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from studio.core import events as ev
+from studio.ui import format as say
 from studio.ui.tables.series import Series, Smoothed
 
 GIB = 1024**3
@@ -18,9 +20,18 @@ def smoothing(steps: int) -> float:
     return min(0.9, max(0.0, 1 - 20 / steps)) if steps else 0.9
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened to the run after step `x`; `token` is its colour."""
+
+    x: float
+    text: str
+    token: str
+
+
 class RunSeries:
-    """Everything over steps, memory over minutes of training. A resumed run goes on where it
-    was taken up: what it had done beyond that is dropped."""
+    """Everything over steps, memory over minutes of training. A run that was resumed, rescued or
+    rolled back goes on where it was taken up: what it had done beyond that is dropped."""
 
     def __init__(self) -> None:
         self.train = Series()
@@ -30,6 +41,7 @@ class RunSeries:
         self.norm = Series()
         self.speed = Series()
         self.memory = Series()
+        self.marks: list[Mark] = []
         self.on_card = False
 
     def take(self, found: Iterable[ev.AnyEvent]) -> None:
@@ -40,12 +52,23 @@ class RunSeries:
                 steps.append(event)
             elif isinstance(event, ev.Evaluated):
                 self.evaluated.extend([event.step], [event.metrics.get("loss")])
-            elif isinstance(event, ev.Started):
+            elif (back := _taken_up_at(event)) is not None:
                 self._add(steps)
                 steps = []
-                self._cut(event.resumed_from)
-                self.smooth.set_weight(smoothing(event.total_steps))
+                self._cut(back)
+                self._note(event)
         self._add(steps)
+
+    def _note(self, event: ev.AnyEvent) -> None:
+        """What else the event means for the curves."""
+        if isinstance(event, ev.Started):
+            self.smooth.set_weight(smoothing(event.total_steps))
+        elif isinstance(event, ev.Rescued):
+            text = f"Memory ran out: micro-batch {event.micro_batch_size} from here"
+            self.marks.append(Mark(event.step, text, "c2"))
+        elif isinstance(event, ev.RolledBack):
+            text = f"Rolled back from step {say.count(event.step)}"
+            self.marks.append(Mark(event.to_step, text, "warn"))
 
     def _add(self, steps: list[ev.Step]) -> None:
         if not steps:
@@ -67,6 +90,7 @@ class RunSeries:
         self.memory.extend(minutes, [None if each is None else each / GIB for each in used])
 
     def _cut(self, step: int) -> None:
+        self.marks = [mark for mark in self.marks if mark.x <= step]
         kept = len(self.train)
         for series in (
             self.train,
@@ -80,3 +104,15 @@ class RunSeries:
         if len(self.train) < kept:
             at = self.memory.x[len(self.train) - 1] if len(self.train) else -1.0
             self.memory.cut(float(at))
+
+
+def _taken_up_at(event: ev.AnyEvent) -> int | None:
+    """The step behind which the run goes on after this event; None for any other event."""
+    match event:
+        case ev.Started():
+            return event.resumed_from
+        case ev.Rescued():
+            return event.step
+        case ev.RolledBack():
+            return event.to_step
+    return None

@@ -16,6 +16,7 @@ from studio.library import runs
 from studio.library.folders import Home
 from studio.library.models import STARTER, starter
 from studio.ui import format as say
+from studio.ui import reasons
 from studio.ui.job_titles import TITLES
 
 Index = QModelIndex | QPersistentModelIndex
@@ -56,6 +57,8 @@ def pill(state: RunState, job: str = "") -> tuple[str, str]:
         return "Starting", "ok"
     if state.state == "running" and state.kind == "train" and state.stage == "Training":
         return "Training", "ok"
+    if reasons.waits(state):
+        return "Waiting", "warn"
     return _PILLS[state.state]
 
 
@@ -122,7 +125,7 @@ class RunsModel(QAbstractTableModel):
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
             return _text(line, index.column())
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{line.state.title}: {line.state.text}" if line.state.text else line.name
+            return _tip(line)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(index.column())
         return _pill(line)[1] if role == TONE_ROLE else None
@@ -161,6 +164,16 @@ def _text(line: RunLine, column: int) -> str:
         case 6 if state.created_at:
             return when(state.created_at)
     return NONE
+
+
+def _tip(line: RunLine) -> str:
+    """What went wrong, or why it waits."""
+    state = line.state
+    if state.text:
+        return f"{state.title}: {state.text}"
+    if state.state == "paused" and state.pause_reason:
+        return f"{reasons.headline(state)}. {reasons.why(state.pause_reason).text}"
+    return line.name
 
 
 def _pill(line: RunLine) -> tuple[str, str]:

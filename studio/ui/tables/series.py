@@ -121,3 +121,14 @@ def sampled(x: Floats, y: Floats, buckets: int) -> tuple[Floats, Floats]:
         return x, y
     start = (len(x) - 1) % size
     return x[start::size], y[start::size]
+
+
+def nearest(series: Series, x: float | None) -> tuple[float, float] | None:
+    """The point closest to x, where its y is known."""
+    if x is None or not len(series):
+        return None
+    after = int(np.clip(np.searchsorted(series.x, x), 0, len(series) - 1))
+    before = max(0, after - 1)
+    at = before if abs(series.x[before] - x) < abs(series.x[after] - x) else after
+    value = float(series.y[at])
+    return (float(series.x[at]), value) if np.isfinite(value) else None

@@ -117,16 +117,35 @@ class ProblemList(QWidget):
 
 
 class SettingRow(QWidget):
-    """A setting that is on or off: name and explanation left, the switch right."""
+    """One setting on a line: name and explanation left, its control right."""
 
     def __init__(self, title: str, text: str, control: QWidget) -> None:
         super().__init__()
         self.control = control
-        control.setAccessibleName(title)
-        control.setAccessibleDescription(text)
+        if not control.accessibleName():
+            control.setAccessibleName(title)
+        self._about = text
         name = label(title, "b")
         name.setBuddy(control)
+        self._text = label("", "mute", wrap=True)
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
-        box.addLayout(column(name, label(text, "mute", wrap=True), spacing=2), 1)
+        box.setSpacing(16)
+        box.addLayout(column(name, self._text, spacing=2), 1)
         box.addWidget(control)
+        self.explain()
+
+    def explain(self, text: str = "", tone: str = "mute") -> None:
+        """Say this in place of the explanation, as `err` what is wrong; nothing brings it back."""
+        said = text or self._about
+        self._text.setText(said)
+        restyle(self._text, "t", tone if text else "mute")
+        self.control.setAccessibleDescription(said)
+
+    def block(self, why: str) -> None:
+        """This machine can't do it, and why; an empty text: it can."""
+        self.control.setEnabled(not why)
+        if why:
+            self.explain(f"{self._about} {why}")
+        else:
+            self.explain()

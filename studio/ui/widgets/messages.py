@@ -15,9 +15,11 @@ _ICONS = {"err": "error", "warn": "alert", "info": "info", "ok": "check-circle"}
 
 
 class InlineMessage(QFrame):
-    """An error, warning or remark with what happened, what to do and, maybe, a button for it."""
+    """An error, warning or remark with what happened, what to do and, maybe, a button for it
+    (`acted`) and one for something else (`declined`)."""
 
     acted = Signal()
+    declined = Signal()
     closed = Signal()
 
     def __init__(self, closable: bool = False) -> None:
@@ -28,6 +30,8 @@ class InlineMessage(QFrame):
         self._fix = label("", "", wrap=True, selectable=True)
         self.button = Button("")
         self.button.clicked.connect(self.acted)
+        self.other = Button("")
+        self.other.clicked.connect(self.declined)
         close = IconButton("x", "Dismiss")
         if not closable:
             close.hide()
@@ -38,24 +42,31 @@ class InlineMessage(QFrame):
         box.setSpacing(12)
         box.addLayout(column(1, self._icon, None))
         box.addLayout(words, 1)
-        box.addLayout(column(row(self.button, close, spacing=4), None))
+        box.addLayout(column(row(self.other, self.button, close, spacing=6), None))
         self.hide()
 
     def title(self) -> str:
         return self._title.text()
 
     def show_message(
-        self, title: str, text: str = "", fix: str = "", tone: str = "err", action: str = ""
+        self,
+        title: str,
+        text: str = "",
+        fix: str = "",
+        tone: str = "err",
+        action: str = "",
+        other: str = "",
     ) -> None:
-        """Show it; `tone` is err, warn, info or ok; `action` names the button."""
+        """Show it; `tone` is err, warn, info or ok; `action` and `other` name the buttons."""
         self.setProperty("tone", None)
         restyle(self, "tone", tone)
         self._icon.set_icon(_ICONS[tone], "sub" if tone == "info" else tone)
         for part, words in ((self._title, title), (self._text, text), (self._fix, fix)):
             part.setText(words)
             part.setVisible(bool(words))
-        self.button.set_label(action)
-        self.button.setVisible(bool(action))
+        for button, name in ((self.button, action), (self.other, other)):
+            button.set_label(name)
+            button.setVisible(bool(name))
         self.setAccessibleName(" ".join(part for part in (title, text, fix) if part))
         self.show()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,10 +12,11 @@ from PySide6.QtCore import QEvent, Qt, QTimer
 from PySide6.QtGui import QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
-from studio.ui.tables.series import Floats, Series, highest, outline, sampled
+from studio.ui.tables.series import Floats, Series, highest, nearest, outline, sampled
 from studio.ui.theme import theme
 from studio.ui.widgets.cards import Card
 from studio.ui.widgets.layout import row
+from studio.ui.widgets.plot_marks import Mark, Marks
 from studio.ui.widgets.plot_parts import Axis, Format, ReadOut, Swatch
 from studio.ui.widgets.text import label
 
@@ -69,6 +71,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self._frame.setSingleShot(True)
         self._frame.timeout.connect(self._draw)
         self._read_out = ReadOut(self)
+        self._marks = Marks(self.plotItem)
         self._empty = label("No points yet", "mute")
         self._empty.setParent(self)
         self._empty.hide()
@@ -100,6 +103,11 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self._limit = value
         self.refresh()
 
+    def set_marks(self, marks: Sequence[Mark]) -> None:
+        """Upright lines where something happened; the crosshair says what."""
+        if self._marks.show(marks):
+            self.refresh()
+
     def set_x_end(self, value: float) -> None:
         """Where x ends at least, as the last step to come."""
         self._x_end = value
@@ -118,13 +126,13 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
             self._frame.start()
 
     def summary(self) -> str:
-        """The last value of every curve, for a screen reader."""
+        """The last value of every curve and all marks, for a screen reader."""
         said = [
             f"{curve.name} {curve.show(last)}"
             for curve in self._curves
             if curve.name and (last := curve.series.last()) is not None
         ]
-        return ", ".join(said) or "no points yet"
+        return ", ".join([*said, self._marks.summary()]).strip(", ") or "no points yet"
 
     def showEvent(self, event: QEvent) -> None:
         super().showEvent(event)
@@ -175,6 +183,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         self._hair.setPen(colors.color("line2"), width=1)
         for curve in self._curves:
             _paint(curve, self.devicePixelRatioF())
+        self._marks.paint()
         self.refresh()
 
     def _draw(self) -> None:
@@ -237,7 +246,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
 
     def _point_at(self, x: float | None) -> None:
         """Read the curves out at x; None reads nothing."""
-        known = [(curve, _nearest(curve.series, x)) for curve in self._curves if x is not None]
+        known = [(curve, nearest(curve.series, x)) for curve in self._curves if x is not None]
         points = [(curve, at) for curve, at in known if at is not None]
         self._hair.setVisible(bool(points))
         if not points:
@@ -246,7 +255,9 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         snapped = min((at[0] for _, at in points), key=lambda each: abs(each - (x or 0.0)))
         self._hair.setValue(snapped)
         values = [f"{curve.name} {curve.show(at[1])}" for curve, at in points if not curve.faint]
-        self._read_out.say("   ".join([f"{self._x_name} {self._x_show(snapped)}", *values]))
+        happened = self._marks.near(x)
+        said = [happened] if happened else [f"{self._x_name} {self._x_show(snapped)}", *values]
+        self._read_out.say("   ".join(said))
 
 
 class PlotCard(Card):
@@ -283,14 +294,3 @@ def _paint(curve: Curve, ratio: float) -> None:
         curve.item.setSymbolSize(6)
         curve.item.setSymbolPen(pg.mkPen(theme().color("card"), width=1))
         curve.item.setSymbolBrush(pg.mkBrush(color))
-
-
-def _nearest(series: Series, x: float | None) -> tuple[float, float] | None:
-    """The known point closest to x."""
-    if x is None or not len(series):
-        return None
-    after = int(np.clip(np.searchsorted(series.x, x), 0, len(series) - 1))
-    before = max(0, after - 1)
-    at = before if abs(series.x[before] - x) < abs(series.x[after] - x) else after
-    value = float(series.y[at])
-    return (float(series.x[at]), value) if np.isfinite(value) else None

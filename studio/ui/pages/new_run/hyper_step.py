@@ -41,6 +41,7 @@ DTYPES = [
     ("float16", "float16"),
     ("float32", "float32"),
 ]
+TROUBLE = [("stop", "Stop and say why"), ("roll-back", "Go back and learn slower")]
 PRECISIONS = [("auto", "Automatic"), ("16", "16-bit"), ("32", "32-bit"), ("8", "8-bit")]
 
 
@@ -64,8 +65,15 @@ class HyperStep(Step):
         self.more.clicked.connect(self._toggle)
         self.body.addLayout(row(self.more, None))
         self.everything = Card(spacing=16)
-        self._more_fields = [*self._learning(), *self._machinery()]
-        self.everything.add(label("Everything", "h2"), grid(2, *self._more_fields, spacing=16))
+        parts = {
+            "Learning": self._learning(),
+            "The machine": self._machinery(),
+            "Safety": self._safety(),
+        }
+        self._more_fields = [field for fields in parts.values() for field in fields]
+        self.everything.add(label("Everything", "h2"))
+        for title, fields in parts.items():
+            self.everything.add(label(title, "cap"), grid(2, *fields, spacing=16))
         self.everything.hide()
         self.body.addWidget(self.everything)
         self.body.addStretch(1)
@@ -155,10 +163,33 @@ class HyperStep(Step):
             form.number(
                 "training.eval_every", "Evaluate every", "Steps", whole=True, step=10, **auto
             ),
-            form.number(
-                "training.save_every_minutes", "Save every", "Minutes", minimum=0.01, step=1
-            ),
             form.number("training.seed", "Seed", "The same seed repeats the run", whole=True),
+        ]
+
+    def _safety(self) -> list[Field]:
+        """What decides how much can be lost, and what happens in trouble."""
+        form = self.form
+        return [
+            form.number(
+                "training.save_every_minutes",
+                "Save every (minutes)",
+                "A crash costs no more work than this",
+                minimum=0.01,
+                step=1,
+            ),
+            form.number(
+                "training.keep_checkpoints",
+                "Checkpoints kept",
+                "The newest ones; the best is kept beside them",
+                whole=True,
+                minimum=1,
+            ),
+            form.choice(
+                "training.on_trouble",
+                "When training goes wrong",
+                TROUBLE,
+                "The loss is no number, stays at zero or explodes",
+            ),
         ]
 
     def refresh(self) -> None:

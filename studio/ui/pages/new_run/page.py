@@ -10,23 +10,14 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, 
 
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
-from studio.core.recipe import Recipe
-from studio.library.folders import Home
-from studio.ui.background import Task
-from studio.ui.pages.new_run import keeping
+from studio.ui.pages.new_run import keeping, launching
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit_panel import FitPanel
+from studio.ui.pages.new_run.launching import Launcher
 from studio.ui.pages.new_run.looking import ModelLooker, RowsLooker
 from studio.ui.pages.new_run.step import REVIEW, STEPS, Step
 from studio.ui.session import Session
 from studio.ui.widgets import Button, InlineMessage, StepHeader, column, label, row
-
-
-def prepare(preparer: Any, home: Home, recipe: Recipe, progress: Any, cancelled: Any) -> Path:
-    """Create the run and tokenize its rows; the run's folder."""
-    from studio.client.actions.runs import prepare_run
-
-    return prepare_run(home, recipe, preparer=preparer, progress=progress, cancelled=cancelled)
 
 
 class NewRunPage(QWidget):
@@ -40,7 +31,7 @@ class NewRunPage(QWidget):
         self.draft = RecipeDraft(self)
         self._models = ModelLooker(session, self.draft)
         self._rows = RowsLooker(session, self.draft)
-        self._starting: Task | None = None
+        self.launcher = Launcher(session, self)
         self._visited = {0}
         self._built: dict[int, Step] = {}
         self._touched = False
@@ -81,11 +72,12 @@ class NewRunPage(QWidget):
         """Show where every step stands."""
         now = self.draft.step
         self.header.set_states([self._state(index) for index in range(len(STEPS))])
-        self.back.setEnabled(now > 0 and self._starting is None)
+        self.back.setEnabled(now > 0 and not self.launcher.busy)
         last = now == len(STEPS) - 1
         self.forward.setVisible(not last)
-        self.start.setVisible(last)
-        self.start.setEnabled(not self.draft.blocking and self._starting is None)
+        for button in (self.start, self.queue):
+            button.setVisible(last)
+            button.setEnabled(self._ready())
 
     # building
 
@@ -125,7 +117,11 @@ class NewRunPage(QWidget):
         self.start = Button("Start training", "primary", "play")
         self.start.clicked.connect(self.start_run)
         self.start.hide()
-        items = (self.back, None, self.note, self.cancel, self.forward, self.start)
+        tip = "It is prepared now and starts when its turn comes"
+        self.queue = Button("Add to queue", "", "list", tip)
+        self.queue.clicked.connect(lambda: self.enqueue())
+        self.queue.hide()
+        items = (self.back, None, self.note, self.cancel, self.forward, self.queue, self.start)
         line = row(*items, spacing=12)
         line.setContentsMargins(32, 14, 28, 14)
         footer.setLayout(line)
@@ -135,6 +131,10 @@ class NewRunPage(QWidget):
         self.draft.changed.connect(self.refresh)
         self.draft.edited.connect(self._was_touched)
         self.draft.save_wanted.connect(self._save)
+        self.launcher.progressed.connect(self._progress)
+        self.launcher.started.connect(self._started)
+        self.launcher.queued.connect(self._queued)
+        self.launcher.failed.connect(self._failed)
         self.session.machine_changed.connect(self._machine)
         self.session.settings_changed.connect(self._settings)
         if self.session.machine is not None:
@@ -179,48 +179,62 @@ class NewRunPage(QWidget):
 
     def start_run(self) -> None:
         """Prepare the run and hand it to the keeper; problems go to their fields."""
-        if self._starting is not None or self.draft.blocking:
+        if not self._ready():
             return
+        training = [job.name for job in self.session.jobs if job.kind == "train"]
+        answer = self.ask_first(training[0]) if training else "start"
+        if answer == "queue":
+            self.enqueue(run=True)
+        elif answer == "start":
+            self._begin()
+            self.launcher.start(self.draft.recipe)
+            self.refresh()
+
+    def enqueue(self, run: bool = False) -> None:
+        """Prepare the run and let it wait for its turn; `run` also starts the queue."""
+        if self._ready():
+            self._begin()
+            self.launcher.enqueue(self.draft.recipe, run)
+            self.refresh()
+
+    def ask_first(self, name: str) -> str:
+        """Another run is training: start, queue or "" (neither)."""
+        return launching.ask(self, name)
+
+    def _ready(self) -> bool:
+        return not (self.launcher.busy or self.draft.blocking)
+
+    def _begin(self) -> None:
         self.message.hide()
         self.cancel.show()
-        self._starting = self.session.prepare(
-            prepare,
-            self.session.home,
-            self.draft.recipe,
-            done=self._prepared,
-            failed=self._failed,
-            progress=self._progress,
-        )
-        self._progress("Preparing the run", None)
-        self.refresh()
 
     def _progress(self, text: str, share: float | None) -> None:
         self.note.setText(text if share is None else f"{text}, {share:.0%}")
 
-    def _prepared(self, folder: Path) -> None:
-        self._progress("Starting", None)
-        self.session.worker.start_job(folder, None, lambda: self._started(folder), self._failed)
+    def _started(self, folder: str) -> None:
+        self._begin_anew()
+        self.session.run_started.emit(folder)
 
-    def _started(self, folder: Path) -> None:
-        self._end()
-        self.note.setText("")
+    def _queued(self, folder: str) -> None:
+        self._begin_anew()
+        self.session.open_queue.emit()
+        self.session.said.emit(f"“{Path(folder).name}” is in the queue", "ok")
+
+    def _begin_anew(self) -> None:
+        self._end("")
         self.draft.clear()
         self._visited = {0}
         self.go(0)
-        self.session.run_started.emit(str(folder))
 
     def _failed(self, error: StudioError) -> None:
-        self._end()
-        self.note.setText("")
+        self._end("")
         self.message.show_error(error)
 
     def _cancel(self) -> None:
-        if self._starting is not None:
-            self._starting.cancel()
-            self._end()
-            self.note.setText("Cancelled")
+        if self.launcher.cancel():
+            self._end("Cancelled")
 
-    def _end(self) -> None:
-        self._starting = None
+    def _end(self, note: str) -> None:
+        self.note.setText(note)
         self.cancel.hide()
         self.refresh()

@@ -38,6 +38,8 @@ LABELS = {
     "training.max_steps": "Step limit",
     "training.eval_every": "Evaluate every",
     "training.save_every_minutes": "Save every",
+    "training.keep_checkpoints": "Checkpoints kept",
+    "training.on_trouble": "When training goes wrong",
     "training.seed": "Seed",
 }
 _SHORT = {path.split(".")[-1]: text for path, text in LABELS.items()}

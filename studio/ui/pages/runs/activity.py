@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QPlainTextEdit
 from studio.core import events as ev
 from studio.library.folders import JobFolder
 from studio.ui import format as say
+from studio.ui import reasons
 from studio.ui.session import Session
 from studio.ui.theme import mono, theme
 from studio.ui.widgets import Card, Segmented, label, row
@@ -138,6 +139,11 @@ def words(event: ev.AnyEvent) -> Line | None:
             return f"checkpoint saved at step {say.count(event.step)}{size}", "info"
         case ev.Note():
             return event.text, event.severity
+        case ev.Rescued() | ev.RolledBack():
+            return _setback(event), "warning"
+        case ev.Paused() if event.reason:
+            why = reasons.why(event.reason).short
+            return f"paused by itself at step {say.count(event.step)}: {why}", "warning"
         case ev.Paused():
             return f"paused at step {say.count(event.step)}", "info"
         case ev.Finished():
@@ -147,6 +153,17 @@ def words(event: ev.AnyEvent) -> Line | None:
         case ev.Failed() | ev.Ended() if event.title:
             return f"{event.title}: {event.text}", "error"
     return None
+
+
+def _setback(event: ev.Rescued | ev.RolledBack) -> str:
+    if isinstance(event, ev.RolledBack):
+        back = f"back to the checkpoint of step {say.count(event.to_step)}"
+        return f"trouble at step {say.count(event.step)}: {event.text} {back}"
+    size, times = event.micro_batch_size, event.gradient_accumulation
+    return (
+        f"memory ran out ({event.where}): goes on after step {say.count(event.step)} with "
+        f"{times} micro-batches of {size}, which learns the same"
+    )
 
 
 def _step(event: ev.Step) -> str:

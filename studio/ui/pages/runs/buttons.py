@@ -5,7 +5,9 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QWidget
 
 from studio.core.run_state import RunState, allowed
+from studio.ui import reasons
 from studio.ui.run_controller import RunController
+from studio.ui.shortcuts import STOP, TOGGLE, tip
 from studio.ui.widgets import Button, IconButton
 
 
@@ -17,8 +19,10 @@ class RunButtons(QWidget):
         self._controller = controller
         self._state = RunState()
         self._job = ""
-        self.pause = Button("Pause", "", "pause", "Save a checkpoint and give the memory back")
-        self.stop = Button("Stop and keep", "", "stop", "End now and save what was learnt")
+        pause = tip("Save a checkpoint and give the memory back", TOGGLE)
+        self.pause = Button("Pause", "", "pause", pause)
+        stop = tip("End now and save what was learnt", STOP)
+        self.stop = Button("Stop and keep", "", "stop", stop)
         self.cancel = Button("Cancel", "danger", "x", "End now and keep nothing")
         self.resume = Button("Resume", "", "play", "Go on where it ended")
         self.chat = Button("Chat with it", "primary", "chat")
@@ -47,6 +51,8 @@ class RunButtons(QWidget):
         for name, button in self._named().items():
             button.setVisible(name in may)
             button.setEnabled(job != "ending")
+        if reasons.waits(state):  # the banner offers it
+            self.resume.hide()
         self.resume.set_label("Start" if state.state == "created" else "Resume")
         if not (state.result.get("adapter") or state.result.get("model")):
             self.chat.setEnabled(False)
@@ -59,6 +65,7 @@ class RunButtons(QWidget):
         for text, act, may in (
             ("Save a checkpoint now", acts.save, running),
             ("Answer the prompts now", acts.sample, running),
+            (acts.queue_words(), acts.queue, not self._job and "resume" in allowed(self._state)),
             ("Rename", acts.rename, not self._job),
             ("Delete", acts.delete, not self._job),
         ):

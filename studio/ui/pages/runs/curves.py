@@ -50,6 +50,7 @@ class Curves:
         """The series grew, or the end came nearer."""
         for card in (self.loss, self.rate, self.norm):
             card.plot.set_x_end(float(state.total_steps))
+        self.loss.plot.set_marks(series.marks)
         self.memory.title.setText("GPU memory, GB" if series.on_card else "Memory, GB")
         cards = machine.gpus if machine else ()
         total = cards[0].total_bytes / GIB if cards and series.on_card else None

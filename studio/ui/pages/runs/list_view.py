@@ -1,38 +1,25 @@
-"""All runs in a table, or what to do while there are none."""
+"""The queue and all runs in a table, or what to do while there are none."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QPoint, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QMenu,
-    QStackedWidget,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTableView,
-    QWidget,
-)
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QMenu, QStackedWidget, QTableView, QVBoxLayout, QWidget
 
+from studio.core.queue import Queue
+from studio.core.run_state import allowed
 from studio.core.wire import JobRow
+from studio.ui.pages.runs.cells import dress
+from studio.ui.pages.runs.queue_card import QueueCard
 from studio.ui.run_controller import RunController
 from studio.ui.session import Session
 from studio.ui.tables import runs as table
 from studio.ui.tables.runs import RunLine, RunsModel
-from studio.ui.theme import sans, theme
 from studio.ui.widgets import Button, Card, EmptyState, Heading, Page
 
-_PILL = {
-    "ok": ("ok_bg", "ok"),
-    "warn": ("warn_bg", "warn"),
-    "err": ("err_bg", "err"),
-    "soft": ("accent_bg", "accent_text"),
-    "plain": ("raised", "sub"),
-}
-_WIDTHS = {1: 100, 3: 108, 4: 88, 5: 84, 6: 112}
+WIDTHS = {1: 100, 3: 108, 4: 88, 5: 84, 6: 112}
 
 
 class ListView(Page):
@@ -52,8 +39,8 @@ class ListView(Page):
         self.table = RunsTable(self.model)
         self.table.chosen.connect(self._choose)
         self.table.asked.connect(self._menu)
-        card = Card(margin=4, spacing=0)
-        card.add(self.table)
+        self.queue = QueueCard(session)
+        self.queue.opened.connect(self.opened)
         self.empty = EmptyState(
             "activity",
             "No runs yet",
@@ -64,12 +51,24 @@ class ListView(Page):
         self.empty.button.clicked.connect(lambda: session.open_page.emit("new_run"))
         self._stack = QStackedWidget()
         self._stack.addWidget(self.empty)
-        self._stack.addWidget(card)
+        self._stack.addWidget(self._filled())
         self.heading = Heading("Runs", "", self.new)
         self.body.addWidget(self.heading)
         self.body.addWidget(self._stack, 1)
-        session.jobs_changed.connect(self._jobs_moved)
+        session.jobs_changed.connect(self._moved)
+        session.queue_changed.connect(self._moved)
         self._show([])
+
+    def _filled(self) -> QWidget:
+        history = Card(margin=4, spacing=0)
+        history.add(self.table)
+        both = QWidget()
+        inside = QVBoxLayout(both)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(16)
+        inside.addWidget(self.queue)
+        inside.addWidget(history, 1)
+        return both
 
     def reload(self) -> None:
         """Read the runs from disk, in the background; many calls at once read twice at most."""
@@ -94,6 +93,7 @@ class ListView(Page):
 
     def _show(self, lines: list[RunLine]) -> None:
         self.model.set_lines(lines)
+        self.queue.show_lines(lines)
         self._stack.setCurrentIndex(1 if lines else 0)
         self.new.setVisible(bool(lines))
         trained = [line for line in lines if line.state.kind == "train"]
@@ -102,7 +102,7 @@ class ListView(Page):
         said = f"{runs}, {living} running" if living else runs
         self.heading.set_text("Runs", said if lines else "")
 
-    def _jobs_moved(self, jobs: list[JobRow]) -> None:
+    def _moved(self, news: list[JobRow] | Queue) -> None:
         if self.isVisible():
             self.reload()
 
@@ -119,7 +119,9 @@ class ListView(Page):
         menu = QMenu(self)
         menu.addAction("Open", lambda: self._choose(row))
         menu.addSeparator()
-        for text, act in (("Rename", self.controller.rename), ("Delete", self.controller.delete)):
+        acts = self.controller
+        menu.addAction(acts.queue_words(), acts.queue).setEnabled("resume" in allowed(line.state))
+        for text, act in (("Rename", acts.rename), ("Delete", acts.delete)):
             menu.addAction(text, act).setEnabled(not line.living)
         menu.popup(place)
         menu.aboutToHide.connect(menu.deleteLater)
@@ -134,28 +136,8 @@ class RunsTable(QTableView):
     def __init__(self, model: RunsModel) -> None:
         super().__init__()
         self.setModel(model)
-        self.setAccessibleName("Runs")
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setMouseTracking(True)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        dress(self, "Runs", WIDTHS, bold=0, state=table.STATE_COLUMN)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(44)
-        header = self.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setMinimumSectionSize(72)
-        for column in range(len(table.COLUMNS)):
-            stretch = column not in _WIDTHS
-            mode = QHeaderView.ResizeMode
-            header.setSectionResizeMode(column, mode.Stretch if stretch else mode.Fixed)
-            if not stretch:
-                self.setColumnWidth(column, _WIDTHS[column])
-        self.setItemDelegate(_Cells(self))
         self.clicked.connect(lambda index: self.chosen.emit(index.row()))
         self.customContextMenuRequested.connect(self._ask)
 
@@ -171,46 +153,3 @@ class RunsTable(QTableView):
         row = index.row() if index.isValid() else self.currentIndex().row()
         if row >= 0:
             self.asked.emit(row, self.viewport().mapToGlobal(place))
-
-
-class _Cells(QStyledItemDelegate):
-    """Names in bold, states as pills."""
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex) -> None:  # type: ignore[override]
-        super().initStyleOption(option, index)
-        if index.column() == 0:
-            option.font.setWeight(option.font.Weight.DemiBold)
-        elif index.column() != table.STATE_COLUMN:
-            option.palette.setColor(option.palette.ColorRole.Text, theme().color("sub"))
-
-    def paint(
-        self,
-        painter: QPainter,
-        option: QStyleOptionViewItem,
-        index: QModelIndex,  # type: ignore[override]
-    ) -> None:
-        if index.column() != table.STATE_COLUMN:
-            super().paint(painter, option, index)
-            return
-        empty = QStyleOptionViewItem(option)
-        self.initStyleOption(empty, index)
-        empty.text = ""
-        widget: QWidget = option.widget
-        style = widget.style()
-        style.drawControl(style.ControlElement.CE_ItemViewItem, empty, painter, widget)
-        self._pill(painter, QRectF(option.rect), str(index.data()), index.data(table.TONE_ROLE))
-
-    def _pill(self, painter: QPainter, room: QRectF, text: str, tone: str) -> None:
-        surface, ink = _PILL[tone]
-        font = sans(12, sans().Weight.DemiBold)
-        size = QSize(QFontMetrics(font).horizontalAdvance(text) + 18, 20)
-        box = QRectF(room.left() + 8, room.center().y() - 11, size.width(), size.height())
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme().color(surface))
-        painter.drawRoundedRect(box, 10, 10)
-        painter.setPen(theme().color(ink))
-        painter.setFont(font)
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
-        painter.restore()

@@ -29,6 +29,11 @@ class RunsPage(QWidget):
         self.run.left.connect(self.show_list)
         self.run.controller.changed.connect(self.list.reload)
 
+    @property
+    def shown_run(self) -> str:
+        """The name of the run in view; "" while the list is."""
+        return self.run.folder.name if self.run.folder else ""
+
     def open_run(self, folder: str) -> None:
         """Show this run's page, live or from its log."""
         self.run.open(Path(folder))

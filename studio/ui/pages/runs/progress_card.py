@@ -17,7 +17,10 @@ class ProgressCard(Card):
         self.share = label("", "b")
         self.left = label("", "sub")
         self.bar = ProgressBar("Progress of the run")
+        self.saved = label("", "mute", wrap=True)
+        self.saved.hide()
         self.add(row(self.step, self.epoch, None, self.share, self.left, spacing=11), self.bar)
+        self.add(self.saved)
 
     def show_state(self, state: RunState, living: bool) -> None:
         """Show where the run stands."""
@@ -32,6 +35,11 @@ class ProgressCard(Card):
         self._say(steps if state.total_steps else "Nothing trained yet", epoch, done)
         self.left.setText(_time(state))
         self.bar.set_value(done, "accent" if working else _tone(state))
+
+    def show_saves(self, words: str, rule: str) -> None:
+        """How much of the run is safe, and which checkpoints stay."""
+        self.saved.setText(f"{words} {rule}".strip() if words else "")
+        self.saved.setVisible(bool(words))
 
     def _say(self, step: str, epoch: str, share: float | None) -> None:
         self.step.setText(step)

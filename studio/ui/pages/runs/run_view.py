@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QVBoxLayout
 
 from studio.core import run_state
+from studio.core.errors import StudioError
 from studio.core.events import AnyEvent
 from studio.core.facts import Machine
 from studio.core.recipe import Recipe
@@ -17,24 +18,18 @@ from studio.library import runs
 from studio.ui.pages.runs.activity import Activity
 from studio.ui.pages.runs.buttons import RunButtons
 from studio.ui.pages.runs.curves import Curves
+from studio.ui.pages.runs.messages import RunMessages
 from studio.ui.pages.runs.progress_card import ProgressCard
 from studio.ui.pages.runs.samples import Samples
+from studio.ui.pages.runs.saves import Saves, rule
 from studio.ui.pages.runs.tiles import Tiles
 from studio.ui.run_controller import RunController
 from studio.ui.session import Session
 from studio.ui.tables import runs as table
 from studio.ui.tables.run_series import RunSeries
-from studio.ui.widgets import Button, Heading, InlineMessage, Page, Pill, row
+from studio.ui.widgets import Button, Heading, Page, Pill, row
 
 REFRESH_MILLISECONDS = 100
-MADE_ADAPTER = (
-    "The adapter is in the Library",
-    "Chat with it beside the model it started from, or merge both into one model.",
-    "",
-    "ok",
-    "Open the Library",
-)
-MADE_MODEL = ("The new model is ready", "Chat with it, or choose it for another run.", "", "ok")
 
 
 class RunView(Page):
@@ -53,15 +48,16 @@ class RunView(Page):
         self.series = RunSeries()
         self._job = ""
         self._ending = ""
-        self._about = ""
+        self._recipe: Recipe | None = None
+        self._saves = Saves()
         self.controller = RunController(session, self)
         self.buttons = RunButtons(self.controller)
         self.heading = Heading("", "", self.buttons)
         self.pill = Pill()
         self.heading.beside.addWidget(self.pill)
         self.back = Button("All runs", "link", "chevron-left")
-        self.problem = InlineMessage()
-        self.made = InlineMessage()
+        self.messages = RunMessages(session, self.controller)
+        self.problem, self.made = self.messages.problem, self.messages.made
         self.progress = ProgressCard()
         self.tiles = Tiles()
         self.curves = Curves()
@@ -80,7 +76,9 @@ class RunView(Page):
         self.close_run()
         self.folder = self.controller.folder = folder
         self.state, self.series = RunState(), RunSeries()
-        self._job, self._ending, self._about = "", "", ""
+        self._job, self._ending, self._recipe = "", "", None
+        self._saves = Saves()
+        self.messages.open()
         self.to_top()
         self.curves.show_series(self.series)
         self.activity.open(folder)
@@ -89,7 +87,7 @@ class RunView(Page):
             runs.recipe_of,
             folder,
             done=lambda recipe: self._know_recipe(folder, recipe),
-            failed=lambda _: None,
+            failed=lambda error: self._refused(folder, error),
         )
         self._jobs_moved(self._session.jobs)
         self._refresh()
@@ -104,7 +102,7 @@ class RunView(Page):
     def _lay_out(self) -> None:
         body: QVBoxLayout = self.body
         body.addLayout(row(self.back, None))
-        for widget in (self.heading, self.problem, self.made, self.progress, self.tiles):
+        for widget in (self.heading, self.messages, self.progress, self.tiles):
             body.addWidget(widget)
         body.addLayout(self.curves.first)
         body.addWidget(self.activity)
@@ -115,7 +113,6 @@ class RunView(Page):
     def _connect(self) -> None:
         self._due.timeout.connect(self._refresh)
         self.back.clicked.connect(self.left)
-        self.made.acted.connect(lambda: self._session.open_page.emit("library"))
         self.controller.ending.connect(self._set_ending)
         self.controller.renamed.connect(lambda path: self.open(Path(path)))
         self.controller.deleted.connect(self.left)
@@ -132,7 +129,14 @@ class RunView(Page):
 
     def _watch(self) -> None:
         if self.folder is not None and self._session.running:
-            self._session.worker.watch(self.folder, failed=self._session.failed.emit)
+            folder = self.folder
+            self._session.worker.watch(folder, failed=lambda error: self._refused(folder, error))
+
+    def _refused(self, folder: Path, error: StudioError) -> None:
+        """The run can't be read, as one that a newer studio wrote."""
+        if folder == self.folder:
+            self.messages.refuse(error)
+            self._refresh()
 
     def _heard(self, folder: str, found: list[AnyEvent]) -> None:
         if folder != str(self.folder):
@@ -141,6 +145,8 @@ class RunView(Page):
         self.series.take(found)
         self.activity.take(found)
         self.samples.take(found)
+        self.messages.take(found)
+        self._saves.take(found)
         self._later()
 
     def _ended(self, folder: str) -> None:
@@ -165,7 +171,7 @@ class RunView(Page):
 
     def _know_recipe(self, folder: Path, recipe: Recipe) -> None:
         if folder == self.folder:
-            self._about = table.about(recipe)
+            self._recipe = recipe
             self._refresh()
 
     def _later(self) -> None:
@@ -183,22 +189,20 @@ class RunView(Page):
             return
         machine = self._session.machine
         self._show_heading()
-        self._show_messages()
-        self.progress.show_state(self.state, bool(self._job))
+        self.messages.show_state(self.state, not self._job)
+        self._show_progress()
         self.tiles.show_run(self.state, self.series, machine)
         self.curves.refresh(self.state, self.series, machine)
         self.activity.refresh()
         self.samples.refresh()
         self.buttons.show_state(self.state, "ending" if self._ending else self._job)
 
-    def _show_messages(self) -> None:
-        """What went wrong, or what was made and where to go with it."""
-        state, over = self.state, not self._job
-        wrong = (state.title, state.text, state.fix) if over and state.title else ()
-        _show(self.problem, *wrong)
-        adapter, model = state.result.get("adapter"), state.result.get("model")
-        made = MADE_ADAPTER if adapter else MADE_MODEL if model else ()
-        _show(self.made, *(made if over else ()))
+    def _show_progress(self) -> None:
+        living = bool(self._job)
+        training = self._recipe.training if self._recipe else None
+        self.progress.show_state(self.state, living)
+        words = self._saves.words(self.state, training, living)
+        self.progress.show_saves(words, rule(training) if training else "")
 
     def _show_heading(self) -> None:
         assert self.folder is not None
@@ -208,12 +212,5 @@ class RunView(Page):
         self.pill.show_as(text, tone)
         began = self.state.started_at or self.state.created_at
         when = f"started {table.when(began)}" if began else ""
-        self.heading.set_text(self.folder.name, "  ·  ".join(filter(None, (self._about, when))))
-
-
-def _show(message: InlineMessage, *words: str) -> None:
-    """Show these words, or nothing without any; a message that stands is left alone."""
-    if not words:
-        message.hide()
-    elif message.isHidden() or message.title() != words[0]:
-        message.show_message(*words)
+        about = table.about(self._recipe) if self._recipe else ""
+        self.heading.set_text(self.folder.name, "  ·  ".join(filter(None, (about, when))))

@@ -7,6 +7,7 @@ from PySide6.QtGui import QShowEvent
 from studio.core.problem import Problem
 from studio.ui.pages.settings.doctor import DoctorCard
 from studio.ui.pages.settings.folders import FoldersCard
+from studio.ui.pages.settings.guard import GuardCard
 from studio.ui.pages.settings.token import TokenCard
 from studio.ui.session import Session
 from studio.ui.widgets import (
@@ -34,11 +35,12 @@ class SettingsPage(Page):
         super().__init__()
         self.session = session
         self.look = LookCard(session)
+        self.guard = GuardCard(session)
         self.folders = FoldersCard(session)
         self.token = TokenCard(session)
         self.doctor = DoctorCard(session)
         self.body.addWidget(Heading("Settings", "Changes apply at once."))
-        for card in (self.look, self.folders, self.token, self.doctor):
+        for card in (self.look, self.guard, self.folders, self.token, self.doctor):
             self.body.addWidget(card)
         self.body.addStretch(1)
 
