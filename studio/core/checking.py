@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from studio.core import memory
+from studio.core import disk, memory
 from studio.core.checking_data import check_data
 from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import GIB
 from studio.core.problem import Problem
 from studio.core.recipe import Method, Recipe
-from studio.core.shapes import names, shapes_of
+from studio.core.shapes import names
 
 # What published recipes of each method stay within (Alpaca, QLoRA, LoRA and their successors).
 USUAL_RATES: dict[Method, tuple[float, float]] = {
@@ -208,19 +208,30 @@ def _room(
     estimate = memory.estimate(recipe, model, machine, longest)
     if estimate.verdict in ("too big", "tight"):
         yield _memory(estimate, machine)
-    shapes = shapes_of(model.config) if model else None
-    if shapes is None or not machine.disk_free_bytes:
+    if model is not None and machine.disk_free_bytes:
+        yield from _disk(recipe, machine, model, dataset)
+
+
+def _disk(
+    recipe: Recipe, machine: Machine, model: ModelFacts, dataset: DatasetReport | None
+) -> Iterator[Problem]:
+    tokens, free = dataset.tokens if dataset else 0, machine.disk_free_bytes
+    need = disk.needed(recipe, model, machine, tokens)
+    if need is None or need.total_bytes <= free:
         return
-    learnt = memory.trainable(recipe, shapes)
-    # a checkpoint holds fp32 weights and the optimizer's two states; two are kept for a moment
-    needed = 2 * 12 * learnt + 4 * learnt
-    if needed > machine.disk_free_bytes:
-        yield Problem(
-            field="method",
-            text=f"Checkpoints would take about {needed / GIB:.1f} GB (an estimate), and "
-            f"{machine.disk_free_bytes / GIB:.1f} GB of disk are free.",
-            fix="Free disk space, or choose another home folder.",
-        )
+    fewer = msgspec.structs.replace(recipe.training, keep_checkpoints=1)
+    least = disk.needed(msgspec.structs.replace(recipe, training=fewer), model, machine, tokens)
+    helps = least is not None and least.total_bytes <= free
+    yield Problem(
+        field="training.keep_checkpoints" if helps else "method",
+        text=f"The run takes up to {disk.size(need.total_bytes)} of disk (an estimate): "
+        f"{disk.size(need.checkpoint_bytes)} a checkpoint, one more than the "
+        f"{recipe.training.keep_checkpoints} kept while it is written; "
+        f"{disk.size(free)} are free.",
+        fix="Set keep_checkpoints to 1, or free disk space."
+        if helps
+        else "Free disk space, choose another home folder, or a method that learns fewer weights.",
+    )
 
 
 def _memory(estimate: memory.Estimate, machine: Machine) -> Problem:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import shutil
 import time
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
-from studio.library.files import PARTIAL, sweep_partials, whole_folder, write_whole
+from studio.core.errors import StudioError
+from studio.core.recipe import TrainingPart
+from studio.engine import chance
+from studio.library.files import remove_folder, sweep_partials, whole_folder, write_whole
 
-KEPT = 2
 _STEP, _BEST = "step-", "best-"
 _WEIGHTS, _STATE, _PROGRESS, _MANIFEST = (
     "weights.safetensors",
@@ -25,10 +26,15 @@ _WEIGHTS, _STATE, _PROGRESS, _MANIFEST = (
     "progress.json",
     "manifest.json",
 )
+_OF_STEP, _OF_BEST = frozenset({_WEIGHTS, _STATE, _PROGRESS}), frozenset({_WEIGHTS})
 
 
 class Progress(msgspec.Struct, kw_only=True):
-    """How far a run is. `tokens` and `seconds` are sums over all its engines."""
+    """How far a run is. `tokens` and `seconds` are sums over all its engines.
+
+    `evaluated_step` is the last step that the held-out rows were looked at, so that a resumed run
+    neither leaves out an evaluation that was due nor counts one twice.
+    """
 
     step: int = 0
     tokens: int = 0
@@ -39,6 +45,7 @@ class Progress(msgspec.Struct, kw_only=True):
     best_step: int = 0
     worse_evaluations: int = 0
     peak_bytes: int = 0
+    evaluated_step: int | None = None
 
 
 class Stateful(Protocol):
@@ -52,10 +59,15 @@ class Stateful(Protocol):
 
 
 class Checkpoints:
-    """The checkpoints of one run: the last two and the best weights."""
+    """The checkpoints of one run: the newest `keep` and the best weights.
 
-    def __init__(self, folder: Path) -> None:
+    Each is a folder that is whole or not there, with a manifest of its files' digests that is
+    compared before anything of it is used. An older one is deleted when a newer one is whole.
+    """
+
+    def __init__(self, folder: Path, keep: int = TrainingPart().keep_checkpoints) -> None:
         self.folder = folder
+        self._keep = keep
         folder.mkdir(parents=True, exist_ok=True)
         sweep_partials(folder)
 
@@ -65,17 +77,25 @@ class Checkpoints:
         state = {name: part.state_dict() for name, part in parts.items()}
         with whole_folder(target) as folder:
             _write_weights(folder, model)
-            torch.save({"parts": state, "random": _random_state()}, folder / _STATE)
+            torch.save({"parts": state, "random": chance.state()}, folder / _STATE)
             write_whole(folder / _PROGRESS, msgspec.json.encode(progress))
             _write_manifest(folder)
-        self._prune(progress)
+        self._thin(self._steps()[: self._keep], progress.best_step)
         return target
 
-    def save_best(self, model: nn.Module, progress: Progress) -> None:
+    def save_best(self, model: nn.Module, progress: Progress) -> Path:
         """Keep these weights as the best so far; `progress.best_step` names them."""
-        with whole_folder(self.folder / f"{_BEST}{progress.best_step:08d}") as folder:
+        target = self.folder / f"{_BEST}{progress.best_step:08d}"
+        with whole_folder(target) as folder:
             _write_weights(folder, model)
             _write_manifest(folder)
+        return target
+        self._thin(self._steps()[: self._keep], progress.best_step)
+
+    def keep_newest_alone(self, progress: Progress) -> bool:
+        """Make room where the disk is full; whether anything could go."""
+        newest, _ = self.newest()
+        return newest is not None and self._thin([newest], progress.best_step)
 
     def newest(self, before: int | None = None) -> tuple[Path | None, list[str]]:
         """The newest checkpoint that is whole, and the names of newer ones that are damaged.
@@ -83,9 +103,10 @@ class Checkpoints:
         `before` leaves out those of that step and later ones.
         """
         damaged: list[str] = []
-        steps = sorted(self.folder.glob(f"{_STEP}*"), reverse=True)
-        for path in (p for p in steps if before is None or _step_of(p) < before):
-            if _whole(path):
+        for path in self._steps():
+            if before is not None and _step_of(path) >= before:
+                continue
+            if _whole(path, _OF_STEP):
                 return path, damaged
             damaged.append(path.name)
         return None, damaged
@@ -100,36 +121,48 @@ class Checkpoints:
         for name, part in parts.items():
             if name in saved["parts"]:
                 part.load_state_dict(saved["parts"][name])
-        _set_random_state(saved["random"])
-        return msgspec.json.decode((path / _PROGRESS).read_bytes(), type=Progress)
+        chance.restore(saved["random"])
+        progress = msgspec.json.decode((path / _PROGRESS).read_bytes(), type=Progress)
+        if progress.evaluated_step is None:  # an older studio saved after evaluating
+            progress.evaluated_step = progress.step
+        return progress
 
     def restore_best(self, model: nn.Module, progress: Progress) -> bool:
         """Put the best weights into the model; False where they aren't there whole."""
         path = self.folder / f"{_BEST}{progress.best_step:08d}"
-        if not _whole(path):
+        if not _whole(path, _OF_BEST):
             return False
         _read_weights(path, model)
         return True
 
     def drop_after(self, path: Path) -> None:
         """Delete the checkpoints newer than this one: the run went back behind them."""
-        for newer in self.folder.glob(f"{_STEP}*"):
+        for newer in self._steps():
             if newer.name > path.name:
-                shutil.rmtree(newer, ignore_errors=True)
+                remove_folder(newer)
+
+    def drop_from(self, step: int) -> None:
+        """Delete the checkpoints of this step and later ones."""
+        for path in self._steps():
+            if _step_of(path) >= step:
+                remove_folder(path)
 
     def discard(self) -> None:
         """Delete all of them: nothing is left to resume."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _prune(self, progress: Progress) -> None:
-        steps = sorted(self.folder.glob(f"{_STEP}*"), reverse=True)
-        kept = set(steps[:KEPT])
-        wanted = {progress.best_step} | {_best_of(path) for path in kept}
-        for path in steps[KEPT:]:
-            shutil.rmtree(path, ignore_errors=True)
-        for path in self.folder.glob(f"{_BEST}*"):
-            if int(path.name.removeprefix(_BEST)) not in wanted:
-                shutil.rmtree(path, ignore_errors=True)
+    def _steps(self) -> list[Path]:
+        return sorted(self.folder.glob(f"{_STEP}*"), reverse=True)
+
+    def _thin(self, kept: list[Path], best_step: int) -> bool:
+        """Delete the others, and best weights that neither the run nor a kept one knows of."""
+        wanted = {best_step} | {_best_of(path) for path in kept}
+        spare = [path for path in self._steps() if path not in kept]
+        best = self.folder.glob(f"{_BEST}*")
+        spare += [path for path in best if int(path.name.removeprefix(_BEST)) not in wanted]
+        for path in spare:
+            remove_folder(path)
+        return bool(spare)
 
 
 def size(folder: Path) -> int:
@@ -162,9 +195,17 @@ def _write_weights(folder: Path, model: nn.Module) -> None:
 
 @torch.no_grad()
 def _read_weights(path: Path, model: nn.Module) -> None:
-    saved = load_file(path / _WEIGHTS)
-    for name, weight in trainable(model).items():
-        weight.copy_(saved[name])
+    weights = trainable(model)
+    with safe_open(path / _WEIGHTS, framework="pt") as saved:
+        shapes = {name: tuple(saved.get_slice(name).get_shape()) for name in saved.keys()}  # noqa: SIM118
+        if shapes != {name: tuple(weight.shape) for name, weight in weights.items()}:
+            raise StudioError(
+                "The checkpoint doesn't fit",
+                f"The weights in “{path.name}” are not those that this recipe trains.",
+                "Put recipe.yaml back to what it was, or start a new run.",
+            )
+        for name, weight in weights.items():
+            weight.copy_(saved.get_tensor(name))
 
 
 def _write_manifest(folder: Path) -> None:
@@ -172,12 +213,11 @@ def _write_manifest(folder: Path) -> None:
     write_whole(folder / _MANIFEST, msgspec.json.encode({"time": time.time(), "sha256": files}))
 
 
-def _whole(folder: Path) -> bool:
-    if folder.name.startswith(PARTIAL):
-        return False
+def _whole(folder: Path, needed: frozenset[str]) -> bool:
     try:
         wanted = msgspec.json.decode((folder / _MANIFEST).read_bytes())["sha256"]
-        return all(_digest(folder / name) == digest for name, digest in wanted.items())
+        listed = needed <= wanted.keys()
+        return listed and all(_digest(folder / name) == digest for name, digest in wanted.items())
     except (OSError, msgspec.MsgspecError, KeyError, TypeError, AttributeError):
         return False
 
@@ -185,25 +225,3 @@ def _whole(folder: Path) -> bool:
 def _digest(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _random_state() -> dict[str, Any]:
-    version, numbers, gauss = random.getstate()
-    state: Any = np.random.get_state(legacy=True)
-    kind, keys, position, has_gauss, cached = state
-    return {
-        "python": [version, list(numbers), gauss],
-        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
-
-
-def _set_random_state(state: dict[str, Any]) -> None:
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    kind, keys, position, has_gauss, cached = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])

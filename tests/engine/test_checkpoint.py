@@ -12,7 +12,7 @@ from studio.core import commands
 from studio.core import events as ev
 from studio.core.commands import Train
 from studio.core.recipe import LoraPart
-from studio.engine import checkpoint, train
+from studio.engine import train
 from studio.engine.checkpoint import Checkpoints
 from studio.library import files, jobs
 from studio.library.folders import Home, JobFolder
@@ -156,8 +156,7 @@ def test_decisions_are_kept_for_the_resumed_run(home: Home, tiny_model: Path) ->
 
 
 def test_leftovers_of_an_interrupted_write_are_swept(tmp_path: Path) -> None:
-    (tmp_path / f"{files.PARTIAL}abc-step-00000001").mkdir()
+    (tmp_path / f"{files.PARTIAL}0123abcd4567-step-00000001").mkdir()
     store = Checkpoints(tmp_path)
     assert list(tmp_path.iterdir()) == []
     assert store.newest() == (None, [])
-    assert checkpoint.KEPT == 2

@@ -1,0 +1,80 @@
+"""What a run takes on disk, by arithmetic, and the rule by which its checkpoints are thinned."""
+
+from __future__ import annotations
+
+import msgspec
+
+from studio.core import memory
+from studio.core.facts import Machine, ModelFacts
+from studio.core.recipe import Recipe, TrainingPart
+from studio.core.shapes import Shapes, shapes_of
+
+SPARE_BYTES = 64 * memory.MIB
+"""For logs, tokenizers and all else that is small."""
+_TOKEN_BYTES = 8
+"""Prepared data: an id and a label of four bytes."""
+
+
+class Need(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run takes on disk, an estimate; all bytes.
+
+    `checkpoint_bytes` is one checkpoint (weights that learn, and the optimizer), `best_bytes` the
+    best weights alone, 0 where none are kept. `result_bytes` is the adapter, in the run's folder
+    and in the library, or the model. `total_bytes` is the most there is at any moment.
+    """
+
+    checkpoint_bytes: int
+    best_bytes: int
+    result_bytes: int
+    data_bytes: int
+    total_bytes: int
+
+
+def needed(
+    recipe: Recipe, model: ModelFacts, machine: Machine | None = None, tokens: int = 0
+) -> Need | None:
+    """What the run takes; None of an unknown architecture. `tokens` are those of its data.
+
+    The most is there while a checkpoint is written, one more than are kept and the best weights
+    that each of them knows of, or while the result is.
+    """
+    shapes = shapes_of(model.config)
+    if shapes is None:
+        return None
+    plan = memory.plan_of(recipe, machine)
+    weights = memory.gradient_bytes(recipe, shapes, plan)
+    checkpoint = weights + memory.optimizer_bytes(recipe, shapes, plan)
+    best = weights if keeps_best(recipe) else 0
+    result, data = _result_bytes(recipe, shapes, model), 2 * _TOKEN_BYTES * tokens
+    kept = recipe.training.keep_checkpoints
+    most = max((kept + 1) * (checkpoint + best), kept * checkpoint + (kept + 1) * best + result)
+    return Need(
+        checkpoint_bytes=checkpoint,
+        best_bytes=best,
+        result_bytes=result,
+        data_bytes=data,
+        total_bytes=most + data + SPARE_BYTES,
+    )
+
+
+def keeps_best(recipe: Recipe) -> bool:
+    """Whether the best weights are kept: that takes rows held out to judge by."""
+    return recipe.training.keep_best and recipe.data.eval_share > 0
+
+
+def keeping_rule(training: TrainingPart) -> str:
+    """Which checkpoints of an unfinished run stay on disk, in words."""
+    newest = training.keep_checkpoints
+    kept = "the newest checkpoint" if newest == 1 else f"the newest {newest} checkpoints"
+    return f"Keeps {kept}{' and the best' if training.keep_best else ''}."
+
+
+def size(count: float) -> str:
+    """Bytes for people to read."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _result_bytes(recipe: Recipe, shapes: Shapes, model: ModelFacts) -> int:
+    if recipe.method == "full":
+        return model.tensor_bytes or 2 * shapes.parameters
+    return 2 * memory.adapter_bytes(recipe, shapes)
