@@ -12,12 +12,17 @@ class CancelledByUserError(Exception):
 
 class Control:
     """The wishes heard so far. Stop and pause stay until the job ends; save and sample are
-    taken once."""
+    taken once.
+
+    Of stop and pause the latest counts. `reason` is why the studio itself asked for the pause, ""
+    where the user did; what the user said outweighs it.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.stop = False
         self.pause = False
+        self.reason = ""
         self._save = False
         self._sample = False
 
@@ -28,13 +33,19 @@ class Control:
                 case commands.Cancel():
                     raise CancelledByUserError
                 case commands.Stop():
-                    self.stop = True
+                    self.stop, self.pause = True, False
                 case commands.Pause():
-                    self.pause = True
+                    self.pause_for(command.reason)
                 case commands.Save():
                     self._save = True
                 case commands.Sample():
                     self._sample = True
+
+    def pause_for(self, reason: str) -> None:
+        """Pause after this step; a reason doesn't change what the user asked for."""
+        if reason and self.leaving:
+            return
+        self.stop, self.pause, self.reason = False, True, reason
 
     @property
     def leaving(self) -> bool:

@@ -33,3 +33,21 @@ def test_cancel_ends_it_at_once(tmp_path: Path) -> None:
     jobs.tell(tmp_path, commands.Cancel())
     with pytest.raises(CancelledByUserError):
         control.listen()
+
+
+def test_the_latest_word_counts_and_the_users_outweighs_the_studios(tmp_path: Path) -> None:
+    control = Control(Channel(tmp_path))
+    jobs.tell(tmp_path, commands.Pause(reason="game"))
+    control.listen()
+    assert (control.pause, control.reason) == (True, "game")
+    jobs.tell(tmp_path, commands.Pause())
+    jobs.tell(tmp_path, commands.Pause(reason="heat"))
+    control.listen()
+    assert (control.pause, control.reason) == (True, "")
+    jobs.tell(tmp_path, commands.Stop())
+    jobs.tell(tmp_path, commands.Pause(reason="heat"))
+    control.listen()
+    assert (control.stop, control.pause) == (True, False)
+    jobs.tell(tmp_path, commands.Pause())
+    control.listen()
+    assert (control.stop, control.pause) == (False, True)
