@@ -15,11 +15,13 @@ from typing import Any
 import msgspec
 
 from studio.client.connection import connect, is_running, reap_ending
+from studio.client.versions import replaced
 from studio.core import wire
 from studio.core.commands import AnyCommand, AnyJob
 from studio.core.errors import StudioError
 from studio.core.events import AnyEvent
 from studio.core.facts import Machine
+from studio.core.queue import Queue, Then
 from studio.core.wire import AnyAsk, AnyPush, Done, Heard, JobRow, Refusal, Welcome
 from studio.library import jobs
 from studio.library.folders import Home
@@ -45,6 +47,7 @@ class Keeper:
         self._ids = itertools.count(1)
         self._inbox: deque[AnyPush] = deque()
         self._watching: dict[str, int] = {}
+        self._met = False
         self.welcome = msgspec.convert(self._ask(wire.Hello(client=name)), Welcome)
 
     @classmethod
@@ -55,13 +58,17 @@ class Keeper:
         name: str = "",
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Keeper:
-        """Find the home's keeper, or start it where there is none and `start` is true."""
+        """Find the home's keeper, or start it where there is none and `start` is true.
+
+        An older studio's keeper makes way for ours.
+        """
         for _ in range(RECONNECTS):
-            try:
-                return cls(home, connect(home, start=start, cancelled=cancelled), name)
-            except KeeperLost:  # it was just leaving
-                continue
-        return cls(home, connect(home, start=start, cancelled=cancelled), name)
+            with contextlib.suppress(KeeperLost):  # it was just leaving
+                keeper = cls(home, connect(home, start=start, cancelled=cancelled), name)
+                if keeper._is_ours():
+                    return keeper
+                start = True
+        raise _lost()
 
     def start(self, folder: Path, job: AnyJob | None = None) -> None:
         """Launch an engine for a job folder."""
@@ -95,6 +102,21 @@ class Keeper:
     def jobs(self) -> list[JobRow]:
         """All living jobs."""
         return msgspec.convert(self._ask(wire.Jobs()), list[JobRow])
+
+    def queue_add(self, folder: Path, at: int | None = None) -> Queue:
+        """Put a run into the queue, or elsewhere in it; `at` counts from 0, None is the end."""
+        return self._queue(wire.QueueAdd(folder=str(folder), at=at))
+
+    def queue_remove(self, folder: Path) -> Queue:
+        """Take a run out of the queue; the run stays as it is."""
+        return self._queue(wire.QueueRemove(folder=str(folder)))
+
+    def queue_run(self, on: bool, then: Then | None = None) -> Queue:
+        """Start what waits, one after the other, or let nothing more start.
+
+        `then` is what happens after the last one; None leaves that as it is.
+        """
+        return self._queue(wire.QueueRun(on=on, then=then))
 
     def receive(self, timeout: float) -> list[AnyPush]:
         """What was pushed; waits at most that many seconds for the first of it."""
@@ -175,6 +197,18 @@ class Keeper:
                 if attempt == RECONNECTS - 1:
                     raise
 
+    def _is_ours(self) -> bool:
+        """Whether this keeper is of our version; one that is not is gone then, or refused."""
+        try:
+            self._met = not replaced(self)
+        finally:
+            if not self._met:
+                self.close()
+        return self._met
+
+    def _queue(self, ask: AnyAsk) -> Queue:
+        return msgspec.convert(self._ask(ask), Queue)
+
     def _tell_if_living(self, folder: Path, command: AnyCommand) -> None:
         """An order that comes when the job has just ended changes nothing."""
         try:
@@ -210,12 +244,16 @@ class Keeper:
             if not self._connection.poll(timeout):
                 return None
             message: wire.AnyAnswer = wire.answer_decoder.decode(self._connection.recv_bytes())
-        except (OSError, EOFError, msgspec.MsgspecError) as error:
+        except (OSError, EOFError) as error:
+            raise _lost() from error
+        except msgspec.MsgspecError as error:
+            if not self._met:  # another version has words that this one doesn't know
+                return None
             raise _lost() from error
         if isinstance(message, Heard):
             if self._watching.get(message.folder) == message.watch:
                 self._inbox.append(message)
-        elif isinstance(message, wire.MachineNow | wire.JobsNow):
+        elif isinstance(message, wire.MachineNow | wire.JobsNow | wire.QueueNow):
             self._inbox.append(message)
         return message
 
@@ -226,7 +264,7 @@ def quit_keeper(home: Home, seconds: float = 10.0) -> None:
     pids: set[int] = set()
     while is_running(home) and time.monotonic() < until:
         try:
-            with Keeper.connect(home, start=False, name="quit") as keeper:
+            with Keeper(home, connect(home, start=False), "quit") as keeper:
                 pids.add(keeper.welcome.pid)
                 keeper.quit()
         except StudioError:

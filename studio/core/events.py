@@ -19,8 +19,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=_t
 
 
 class Created(Event, frozen=True, kw_only=True):
-    """The job's folder stands; written by whoever created it. `format` is that of the folder
-    (library/jobs.py); folders from before it was written are of format 1."""
+    """The job's folder stands; written by whoever created it, and again when a newer studio takes
+    it up. `format` is that of the folder (core/upgrades.py); from before it was written it is 1."""
 
     kind: str
     format: int = 1

@@ -8,9 +8,18 @@ from typing import Literal
 import msgspec
 
 from studio.core import events as ev
+from studio.core.upgrades import Newer, refuse_newer
 
 State = Literal[
-    "created", "running", "paused", "stopped", "finished", "cancelled", "failed", "crashed"
+    "created",
+    "running",
+    "paused",
+    "stopped",
+    "finished",
+    "cancelled",
+    "failed",
+    "crashed",
+    "newer",
 ]
 Action = Literal["stop", "cancel", "pause", "resume", "save", "sample", "chat", "delete"]
 
@@ -21,11 +30,13 @@ ENDED: tuple[State, ...] = ("stopped", "finished", "cancelled", "failed", "crash
 class RunState(msgspec.Struct, frozen=True, kw_only=True):
     """All that a list or a progress bar needs to know of a job.
 
+    "newer" is a job of a studio newer than this one: it is shown, and nothing may be done to it.
     Rates are tokens a second, memory is bytes, times are seconds since the epoch.
     """
 
     state: State = "created"
     kind: str = ""
+    format: int = 1
     stage: str = ""
     share: float | None = None
     step: int = 0
@@ -39,6 +50,7 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     tokens_per_second: float | None = None
     memory_bytes: int = 0
+    vram_bytes: int = 0
     peak_bytes: int = 0
     created_at: float = 0.0
     started_at: float = 0.0
@@ -61,6 +73,8 @@ class RunState(msgspec.Struct, frozen=True, kw_only=True):
 
 def after(state: RunState, event: ev.AnyEvent) -> RunState:
     """The state after one more event. Unknown combinations change nothing."""
+    if state.state == "newer":
+        return state
     change = _changes(state, event)
     return msgspec.structs.replace(state, **change) if change else state
 
@@ -80,6 +94,8 @@ _CHAT: frozenset[Action] = frozenset({"chat"})
 
 def allowed(state: RunState) -> frozenset[Action]:
     """What may be asked of a job in this state."""
+    if state.state == "newer":
+        return frozenset()
     cancel: frozenset[Action] = frozenset({"cancel"})
     delete: frozenset[Action] = frozenset({"delete"})
     if state.state == "running":
@@ -93,7 +109,7 @@ def allowed(state: RunState) -> frozenset[Action]:
 def _changes(state: RunState, event: ev.AnyEvent) -> dict[str, object]:
     match event:
         case ev.Created():
-            return {"kind": event.kind, "created_at": event.time}
+            return _created(event)
         case ev.Started():
             return _started(event)
         case ev.Stage():
@@ -120,6 +136,20 @@ def _changes(state: RunState, event: ev.AnyEvent) -> dict[str, object]:
         case ev.Ended() if event.title or state.state in ("running", "created"):
             return {"state": "crashed", "ended_at": event.time} | _words(event)
     return {}
+
+
+def _created(event: ev.Created) -> dict[str, object]:
+    known: dict[str, object] = {
+        "kind": event.kind,
+        "created_at": event.time,
+        "format": event.format,
+    }
+    try:
+        refuse_newer("run", event.format, "This run")
+    except Newer as error:
+        words = {"title": error.title, "text": error.text, "fix": error.fix}
+        return known | words | {"state": "newer"}
+    return known
 
 
 def _started(event: ev.Started) -> dict[str, object]:
@@ -161,6 +191,7 @@ def _step(state: RunState, event: ev.Step) -> dict[str, object]:
         "seconds": event.seconds,
         "tokens_per_second": metrics.get("tokens_per_second"),
         "memory_bytes": int(memory),
+        "vram_bytes": int(metrics.get("vram_bytes") or 0),
         "peak_bytes": max(state.peak_bytes, int(memory)),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ import msgspec
 
 from studio.core.errors import StudioError
 from studio.core.facts import ModelFacts
-from studio.library import adapter_files, models, trash
+from studio.core.upgrades import Newer
+from studio.library import adapter_files, formats, models, trash
 from studio.library.files import PARTIAL, add_folder, same_files, write_whole
 from studio.library.folders import Home, legal_name
 
@@ -123,7 +125,7 @@ def add(home: Home, source: Path, name: str, known: AdapterFacts) -> Path:
         stamped = msgspec.structs.replace(
             known, path="", name=title, created_at=known.created_at or time.time()
         )
-        write_whole(folder / FACTS_FILE, msgspec.json.encode(stamped))
+        _write_facts(folder, stamped)
 
     return add_folder(home.adapters, legal_name(title, "adapter"), write)
 
@@ -160,15 +162,17 @@ def rename(home: Home, folder: Path, name: str) -> AdapterFacts:
             "Name taken", f"Another adapter is called {wanted}.", "Choose another name."
         )
     renamed = msgspec.structs.replace(now, name=wanted)
-    write_whole(folder / FACTS_FILE, msgspec.json.encode(msgspec.structs.replace(renamed, path="")))
+    _write_facts(folder, msgspec.structs.replace(renamed, path=""))
     return renamed
 
 
 def delete(home: Home, folder: Path) -> trash.Trashed:
     """Move an adapter of the library to the trash; `restore` takes what this returns.
 
-    Raises StudioError when the folder isn't an adapter of this library.
+    Raises StudioError when the folder isn't an adapter of this library, Newer when a newer
+    studio made it.
     """
+    _read_facts(folder)
     if folder.absolute().parent != home.adapters.absolute():
         raise StudioError(
             "Not in the library",
@@ -247,7 +251,9 @@ def _facts_or_problem(folder: Path) -> AdapterFacts:
     try:
         return facts(folder)
     except StudioError as error:
-        known = _read_facts(folder) or AdapterFacts()
+        known = AdapterFacts()
+        with contextlib.suppress(Newer):
+            known = _read_facts(folder) or known
         return msgspec.structs.replace(
             known,
             path=str(folder),
@@ -257,10 +263,15 @@ def _facts_or_problem(folder: Path) -> AdapterFacts:
 
 
 def _read_facts(folder: Path) -> AdapterFacts | None:
+    what = f"The adapter {folder.name}"
     try:
-        return msgspec.json.decode((folder / FACTS_FILE).read_bytes(), type=AdapterFacts)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return formats.decode("adapter", (folder / FACTS_FILE).read_bytes(), AdapterFacts, what)
+    except (OSError, ValueError):
         return None
+
+
+def _write_facts(folder: Path, known: AdapterFacts) -> None:
+    write_whole(folder / FACTS_FILE, formats.encode("adapter", known))
 
 
 def _free_name(home: Home, name: str) -> str:

@@ -8,7 +8,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from studio.core.upgrades import FORMATS, refuse_newer
+from studio.library.files import write_whole
+
 ENVIRONMENT = "FINETUNE_STUDIO_HOME"
+
+
+class _Stamp(msgspec.Struct):
+    format: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,13 +67,36 @@ class Home:
     def settings(self) -> Path:
         return self.root / "settings.json"
 
+    @property
+    def queue(self) -> Path:
+        return self.root / "queue.json"
+
+    @property
+    def stamp(self) -> Path:
+        """Says which format the home is of."""
+        return self.root / "studio.json"
+
     def make(self) -> Home:
-        """Create what is missing; the keeper's folder is readable by its owner alone."""
+        """Create what is missing; the keeper's folder is readable by its owner alone.
+
+        Raises Newer, and writes nothing, where a newer studio made the home.
+        """
+        format = self._format()
+        refuse_newer("home", format, f"The studio's folder {self.root}")
         for folder in (self.models, self.adapters, self.runs, self.jobs, self.keeper, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
         if os.name == "posix":
             self.keeper.chmod(0o700)
+        if format < FORMATS["home"]:
+            write_whole(self.stamp, msgspec.json.encode({"format": FORMATS["home"]}))
         return self
+
+    def _format(self) -> int:
+        """0 for a home that doesn't say."""
+        try:
+            return msgspec.json.decode(self.stamp.read_bytes(), type=_Stamp).format
+        except (FileNotFoundError, ValueError):
+            return 0
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import msgspec
 
-from studio.core import commands, events
+from studio.core import commands, events, upgrades
 from studio.core.commands import AnyCommand, AnyJob
-from studio.core.events import AnyEvent
+from studio.core.events import AnyEvent, Created
 from studio.core.run_state import RunState, replay
+from studio.core.upgrades import FORMATS
 from studio.library import locks
 from studio.library.files import append_line, read_lines, write_whole
 from studio.library.folders import Home, JobFolder
+
+_CREATED = b'"created"'
 
 
 def create(home: Home, job: AnyJob, folder: Path | None = None) -> Path:
@@ -24,8 +27,32 @@ def create(home: Home, job: AnyJob, folder: Path | None = None) -> Path:
     path.mkdir(parents=True, exist_ok=True)
     set_job(path, job)
     if not JobFolder(path).events.exists():
-        append(path, events.Created(kind=kind))
+        append(path, Created(kind=kind, format=FORMATS["run"]))
     return path
+
+
+def refuse_newer(path: Path) -> None:
+    """Raise Newer for the folder of a newer studio: nothing may be written to it."""
+    if made := _created(path):
+        upgrades.refuse_newer("run", made.format, f"“{path.name}”")
+
+
+def take_up(path: Path) -> None:
+    """Say in its log that the folder is of today's format from here on, where it was older.
+
+    Raises Newer for one that is newer.
+    """
+    refuse_newer(path)
+    made = _created(path)
+    if made and made.format < FORMATS["run"]:
+        append(path, msgspec.structs.replace(made, format=FORMATS["run"]))
+
+
+def _created(path: Path) -> Created | None:
+    """The latest word on which format the folder is of."""
+    lines = (line for line in read_lines(JobFolder(path).events)[0] if _CREATED in line[:64])
+    made = [event for line in lines if isinstance(event := events.decode(line), Created)]
+    return max(made, key=lambda event: event.format, default=None)
 
 
 def set_job(path: Path, job: AnyJob) -> None:

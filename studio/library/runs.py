@@ -13,7 +13,7 @@ from studio.core import problems
 from studio.core.commands import Train
 from studio.core.errors import StudioError
 from studio.core.recipe import Recipe, to_yaml
-from studio.core.run_state import RunState, replay
+from studio.core.run_state import RunState, allowed, replay
 from studio.library import jobs, trash
 from studio.library.files import PARTIAL, write_whole
 from studio.library.folders import Home, JobFolder, free_path, legal_name
@@ -66,6 +66,26 @@ def state_of(folder: Path) -> RunState:
     return _states.of(folder)
 
 
+def startable(folder: Path) -> RunState:
+    """The state of a run that can be started or taken up again; StudioError for any other."""
+    jobs.refuse_newer(folder)
+    state = state_of(folder)
+    if "resume" not in allowed(state):
+        ended = {"finished": "is finished", "cancelled": "was cancelled"}
+        raise StudioError(
+            "Nothing to resume",
+            f"“{folder.name}” {ended.get(state.state, f'is {state.state}')}.",
+            "Start a new run with a recipe that trains longer.",
+        )
+    if not (JobFolder(folder).data / "manifest.json").is_file():
+        raise StudioError(
+            "The run was never prepared",
+            f"“{folder.name}” has no tokenized rows; preparing it was cut short.",
+            f"Start again with: finetune-studio train {JobFolder(folder).recipe}",
+        )
+    return state
+
+
 def find(home: Home, text: str) -> Path:
     """The folder that a name, a path or the unique beginning of a name means."""
     given = Path(text).expanduser()
@@ -89,6 +109,7 @@ def find(home: Home, text: str) -> Path:
 def rename(home: Home, path: Path, name: str) -> Path:
     """Give a run's folder another name; StudioError where it runs or the name is taken."""
     _refuse_living(path, "renamed")
+    jobs.refuse_newer(path)
     target = home.runs / legal_name(name, "run")
     if target.exists():
         raise StudioError(
@@ -101,6 +122,7 @@ def rename(home: Home, path: Path, name: str) -> Path:
 def delete(home: Home, path: Path) -> trash.Trashed:
     """Move a run to the trash, from where it can be restored; StudioError while it runs."""
     _refuse_living(path, "deleted")
+    jobs.refuse_newer(path)
     return trash.put(home, path)
 
 
@@ -129,9 +151,21 @@ def _row(path: Path) -> RunRow | None:
     try:
         state = state_of(path)
         living = jobs.living(path)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        state, living = _unreadable_state(path, error), False
     return RunRow(path=path, name=path.name, kind=state.kind, state=state, living=living)
+
+
+def _unreadable_state(path: Path, error: OSError) -> RunState:
+    return RunState(
+        state="failed",
+        kind="train",
+        title="The run can't be read",
+        text=f"Its folder {path} can't be opened ({error.strerror or error}).",
+        fix="Make it readable.",
+    )
 
 
 def _folders(parent: Path) -> list[Path]:

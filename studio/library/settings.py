@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Literal
 
 import msgspec
 
 from studio.core.errors import StudioError
 from studio.core.guard import Rules
+from studio.core.upgrades import Newer
+from studio.library import formats
 from studio.library.files import write_whole
 from studio.library.folders import Home
 
@@ -36,23 +39,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load(home: Home) -> Settings:
-    """The settings; the defaults where none were saved or the file can't be read."""
+    """The settings; the defaults where none were saved, the file can't be read or is newer."""
     try:
-        return msgspec.json.decode(home.settings.read_bytes(), type=Settings)
-    except (FileNotFoundError, msgspec.MsgspecError, UnicodeDecodeError):
+        return _read(home)
+    except (FileNotFoundError, ValueError, Newer):
         return Settings()
 
 
 def save(home: Home, settings: Settings) -> None:
-    """Write the settings; raises StudioError where the home folder can't be written."""
+    """Write the settings; raises StudioError where the home folder can't be written, and Newer
+    where a newer studio's settings would be lost."""
+    with contextlib.suppress(OSError, ValueError):
+        _read(home)
     try:
-        write_whole(home.settings, msgspec.json.format(msgspec.json.encode(settings)))
+        write_whole(home.settings, formats.encode("settings", settings))
     except OSError as error:
         raise StudioError(
             "Settings not saved",
             f"The file {home.settings} can't be written ({error.strerror or error}).",
             "Make the folder writable, or start with --home and another folder.",
         ) from error
+
+
+def _read(home: Home) -> Settings:
+    what = f"The file {home.settings}"
+    return formats.decode("settings", home.settings.read_bytes(), Settings, what)
 
 
 def token(home: Home) -> str | None:

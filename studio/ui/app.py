@@ -54,6 +54,8 @@ def run(app: QApplication, home: Home) -> int:
     try:
         home.make()
         taken = lock.acquire()
+    except StudioError as error:
+        return _say_no(error.title, f"{error.text} {error.fix}")
     except OSError as error:
         return _say_no(*_not_writable(home, error))
     if not taken:

@@ -10,8 +10,25 @@ from studio.core.reading import read
 from studio.core.recipe import VERSION, Recipe
 
 
-def test_there_is_a_step_from_every_older_version() -> None:
-    assert sorted(upgrades.STEPS) == list(range(1, VERSION))
+def test_there_is_a_step_from_every_older_format() -> None:
+    older = {(kind, n) for kind, now in upgrades.FORMATS.items() for n in range(1, now)}
+    assert set(upgrades.STEPS) == older
+
+
+def test_plain_data_becomes_todays_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(upgrades.FORMATS, "adapter", 3)
+    steps = upgrades.STEPS | {
+        ("adapter", 1): lambda data: data | {"of": "two"},
+        ("adapter", 2): lambda data: {"was": data["of"], "name": data["name"]},
+    }
+    monkeypatch.setattr(upgrades, "STEPS", steps)
+    first = {"name": "a"}
+    wanted = {"was": "two", "name": "a"}
+    assert upgrades.upgraded("adapter", first, "It") == wanted
+    assert first == {"name": "a"}, "the argument isn't changed"
+    assert upgrades.upgraded("adapter", {"format": 3} | wanted, "It") == wanted
+    with pytest.raises(upgrades.Newer, match="It was written by a newer version"):
+        upgrades.upgraded("adapter", {"format": 4}, "It")
 
 
 def test_a_recipe_newer_than_the_studio_is_refused() -> None:

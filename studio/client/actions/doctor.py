@@ -99,6 +99,8 @@ def _home(home: Home) -> Finding:
         home.make()
         probe.touch()
         probe.unlink()
+    except StudioError as error:
+        return Finding(name="home", status="problem", text=error.text, fix=error.fix)
     except OSError as error:
         return Finding(
             name="home",
