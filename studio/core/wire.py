@@ -69,7 +69,7 @@ class WatchMachine(Ask, frozen=True, kw_only=True):
 
 class QueueAdd(Ask, frozen=True, kw_only=True):
     """Put a run that can be started or resumed into the queue, or elsewhere in it; `at` counts
-    from 0, without it at the end."""
+    from 0, without it at the end. Done's value is the queue, as for the next two."""
 
     folder: str
     at: int | None = None

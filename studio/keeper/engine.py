@@ -62,14 +62,15 @@ def launch(home: Home, folder: Path, owner: object, scale: float) -> Engine:
     return engine
 
 
-def adopt(folder: Path, scale: float) -> Engine:
-    """Take over the living engine that holds the folder's lock."""
+def adopt(folder: Path, scale: float, loading: int | None = None) -> Engine:
+    """Take over the living engine that holds the folder's lock, or the process that is just
+    `loading` and will take it."""
     kind = str(type(jobs.job_of(folder)).__struct_config__.tag)
     engine = Engine(folder, kind, None, scale)
-    engine.pid = locks.holder(JobFolder(folder).lock)
+    engine.pid = loading or locks.holder(JobFolder(folder).lock)
     with contextlib.suppress(psutil.Error):
         engine.foreign = psutil.Process(engine.pid) if engine.pid else None
-    engine.catch_up()
+    engine.begin() if loading else engine.catch_up()
     if kind not in OUTLIVES:
         engine.ladder = shutdown.abandoned(time.monotonic(), scale)
     return engine
@@ -127,18 +128,23 @@ class Engine:
         if not self._gone():
             self._climb(now)
             return False
-        self._finish()
+        if not self._displaced():
+            self._finish()
         return True
+
+    @property
+    def ending(self) -> bool:
+        """Whether it was asked to end, or has said its last word."""
+        return self.ladder is not None or self._said
 
     def row(self, folder: str) -> JobRow:
         """Its line in the list of living jobs."""
-        ending = self.ladder is not None or self._said
         working = "starting" if self._silent else "running"
         return JobRow(
             folder=folder,
             kind=self.kind,
             name=self.folder.name,
-            state="ending" if ending else working,
+            state="ending" if self.ending else working,
             stage=self.state.stage,
             share=self.state.share,
             eta_seconds=self.state.eta_seconds,
@@ -172,6 +178,17 @@ class Engine:
             except psutil.Error:
                 return True
         return not locks.held(JobFolder(self.folder).lock)
+
+    def _displaced(self) -> bool:
+        """Whether the folder is another engine's: this one found its lock taken and left."""
+        lock = JobFolder(self.folder).lock
+        holder = locks.holder(lock)
+        if self.pid is None or holder in (None, self.pid) or not locks.held(lock):
+            return False
+        if self.process is not None:
+            self.process.wait()
+        self._close_input()
+        return psutil.pid_exists(holder)
 
     def _climb(self, now: float) -> None:
         if self.ladder is None or self.pid is None:

@@ -9,12 +9,14 @@ import time
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from studio.core import events
 from studio.core.commands import AnyCommand, AnyJob
 from studio.core.errors import StudioError
+from studio.core.upgrades import Newer
 from studio.core.wire import JobRow
-from studio.keeper import outcome
+from studio.keeper import outcome, sweep
 from studio.keeper.engine import FINAL, OUTLIVES, Engine, adopt, launch
 from studio.keeper.watch import Cursor
 from studio.library import jobs
@@ -40,21 +42,17 @@ class Engines:
 
         Folders of chats, merges and the like that nobody touched for a week are deleted.
         """
+        marked = sweep.marked()
         for folder in self._folders():
             try:
-                if jobs.living(folder):
-                    self._adopt(folder)
-                elif not (folder.parent == self._home.jobs and _is_old(folder)):
-                    _end_unseen(folder)
-                else:
-                    shutil.rmtree(folder, ignore_errors=True)
+                self._recover(folder, marked.get(str(folder), []))
             except (OSError, msgspec.MsgspecError) as error:
                 _log.warning("%s: %s", folder, error)
 
     def adopt_newly_found(self) -> None:
         """Adopt what took its lock only after this keeper had looked."""
         for folder in self._folders():
-            if folder not in self._engines and jobs.living(folder):
+            if folder not in self._engines and jobs.living(folder) and _ours(folder):
                 self._adopt(folder)
 
     def place(self, text: str) -> Path:
@@ -79,6 +77,7 @@ class Engines:
                     "Watch it, or stop it first.",
                 )
             try:
+                jobs.take_up(folder)
                 if job is not None:
                     jobs.set_job(folder, job)
                 self._engines[folder] = launch(self._home, folder, owner, self._scale)
@@ -103,7 +102,7 @@ class Engines:
     def living(self, folder: Path) -> bool:
         """Whether an engine is at work there, also one that this keeper didn't know of."""
         with self._lock:
-            if folder not in self._engines and jobs.living(folder):
+            if folder not in self._engines and jobs.living(folder) and _ours(folder):
                 self._adopt(folder)
             return folder in self._engines
 
@@ -121,6 +120,11 @@ class Engines:
         with self._lock:
             return [engine.row(str(folder)) for folder, engine in self._engines.items()]
 
+    def at_work(self) -> list[Engine]:
+        """Every living engine."""
+        with self._lock:
+            return list(self._engines.values())
+
     def abandon(self, owner: object) -> None:
         """End what dies with this client."""
         with self._lock:
@@ -136,6 +140,8 @@ class Engines:
                 if self._retry_at.get(folder, 0.0) <= now and self._over(folder, engine, now):
                     del self._engines[folder]
                     self._retry_at.pop(folder, None)
+                    if jobs.living(folder):
+                        self._adopt(folder)
 
     def _over(self, folder: Path, engine: Engine, now: float) -> bool:
         try:
@@ -145,15 +151,38 @@ class Engines:
             self._retry_at[folder] = now + _RETRY_SECONDS
             return not folder.is_dir()
 
-    def _adopt(self, folder: Path) -> None:
+    def _recover(self, folder: Path, processes: list[psutil.Process]) -> None:
+        if not _ours(folder):
+            return
+        if jobs.living(folder):
+            self._adopt(folder)
+        elif loading := sweep.engine_among(processes, folder):
+            self._adopt(folder, loading)
+        elif folder.parent == self._home.jobs and _is_old(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            if processes:
+                sweep.sweep(folder)
+            _end_unseen(folder)
+
+    def _adopt(self, folder: Path, loading: int | None = None) -> None:
         with self._lock:
-            self._engines[folder] = adopt(folder, self._scale)
+            self._engines[folder] = adopt(folder, self._scale, loading)
         _log.info("adopted the engine of %s", folder.name)
 
     def _folders(self) -> list[Path]:
         parents = [path for path in (self._home.runs, self._home.jobs) if path.is_dir()]
         found = [folder for parent in parents for folder in parent.iterdir()]
         return [folder for folder in found if JobFolder(folder).job.is_file()]
+
+
+def _ours(folder: Path) -> bool:
+    """Not a newer studio's: there is nothing to be written into that."""
+    try:
+        jobs.refuse_newer(folder)
+    except Newer:
+        return False
+    return True
 
 
 def _is_old(folder: Path) -> bool:

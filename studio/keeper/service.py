@@ -17,11 +17,15 @@ from studio.core import wire
 from studio.core.commands import AnyCommand
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
+from studio.core.queue import Queue
 from studio.core.wire import AnyAnswer, AnyAsk, Done, JobRow, Refusal
 from studio.keeper.door import ListeningDoor
 from studio.keeper.engines import Engines
+from studio.keeper.guard import Guard
 from studio.keeper.machine import Sampler
 from studio.keeper.overseer import Overseer
+from studio.keeper.queue import QueueOverseer
+from studio.keeper.system import System, here
 from studio.keeper.visitor import Visitor
 from studio.library.folders import Home
 
@@ -36,18 +40,26 @@ class Service:
     """`idle` is the time in seconds without a client or a job after which the keeper leaves;
     `scale` multiplies what slow engines and clients are given."""
 
-    def __init__(self, home: Home, *, idle: float, scale: float) -> None:
+    def __init__(
+        self, home: Home, *, idle: float, scale: float, system: System | None = None
+    ) -> None:
         self.home = home
         self.engines = Engines(home, scale)
         self.leaving = threading.Event()
         self._idle = idle
         self._scale = scale
         self._visitors: list[Visitor] = []
-        self._sampler = Sampler(home, self._push_machine)
         self._rows: list[JobRow] = []
         self._rows_at = 0.0
-        self._overseers: list[Overseer] = []
+        self._system = system or here()
+        self._sampler = Sampler(home, self._system, self._push_machine)
+        self._guard = Guard(home, self.engines, self._system, pace=scale)
+        self._queue = QueueOverseer(
+            home, self.engines, self._system, self._push_queue, self._holding
+        )
+        self._overseers: list[Overseer] = [self._guard, self._queue]
         self._overseeing = threading.RLock()
+        self._complaint = ""
 
     def run(self) -> None:
         """Serve until there is nothing left to run or watch."""
@@ -91,8 +103,10 @@ class Service:
             for overseer in self._overseers:
                 try:
                     overseer.tick(now)
-                except Exception:
-                    _log.exception("%s failed", type(overseer).__name__)
+                except Exception as error:
+                    if repr(error) != self._complaint:
+                        _log.exception("%s failed", type(overseer).__name__)
+                    self._complaint = repr(error)
 
     def _holding(self) -> str:
         return next((each.holding for each in self._overseers if each.holding), "")
@@ -105,6 +119,10 @@ class Service:
     def _push_machine(self, machine: Machine) -> None:
         for visitor in list(self._visitors):
             visitor.push_machine(machine)
+
+    def _push_queue(self, queue: Queue) -> None:
+        for visitor in list(self._visitors):
+            visitor.push_queue(queue)
 
     def _push_rows(self, now: float) -> None:
         rows = self.engines.rows()
@@ -133,6 +151,7 @@ class Service:
             case wire.Hello():
                 visitor.name = ask.client
                 visitor.push_jobs(self.engines.rows())
+                visitor.push_queue(self._queue.now)
                 welcome = wire.Welcome(
                     version=studio.__version__, pid=os.getpid(), home=str(self.home.root)
                 )
@@ -150,6 +169,9 @@ class Service:
             case wire.WatchMachine():
                 visitor.wants_machine = ask.on
                 return msgspec.to_builtins(self._sampler.now())
+            case wire.QueueAdd() | wire.QueueRemove() | wire.QueueRun():
+                with self._overseeing:
+                    return msgspec.to_builtins(self._edit_queue(ask))
             case wire.Quit():
                 self.leaving.set()
         return None
@@ -160,6 +182,15 @@ class Service:
             self.engines.start(folder, ask.job, visitor)
             for overseer in self._overseers:
                 overseer.started(folder)
+
+    def _edit_queue(self, ask: wire.QueueAdd | wire.QueueRemove | wire.QueueRun) -> Queue:
+        match ask:
+            case wire.QueueAdd():
+                return self._queue.add(self.engines.place(ask.folder), ask.at)
+            case wire.QueueRemove():
+                return self._queue.remove(Path(ask.folder).name)
+            case wire.QueueRun():
+                return self._queue.run(ask.on, ask.then)
 
     def _tell(self, folder: Path, command: AnyCommand) -> None:
         with self._overseeing:

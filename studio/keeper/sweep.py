@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,7 +21,7 @@ def sweep(folder: Path, seconds: float = 3.0) -> int:
     the engine's session and those of an engine that an earlier keeper launched.
     """
     until = time.monotonic() + seconds
-    while found := list(_marked(folder)):
+    while found := marked().get(str(folder)):
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -43,10 +42,23 @@ def signal_group(process: int, *, kill: bool) -> None:
             psutil.Process(process).terminate()
 
 
-def _marked(folder: Path) -> Iterator[psutil.Process]:
+def marked() -> dict[str, list[psutil.Process]]:
+    """All living processes that carry a mark, by the folder that it names."""
+    found: dict[str, list[psutil.Process]] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if process.environ().get(MARK) == str(folder):
-                yield process
+            if folder := process.environ().get(MARK):
+                found.setdefault(folder, []).append(process)
+    return found
+
+
+def engine_among(processes: list[psutil.Process], folder: Path) -> int | None:
+    """The process that was launched as this folder's engine, also before it takes its lock."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error, OSError):
+            leads = os.name != "posix" or os.getsid(process.pid) == process.pid
+            if leads and ["--folder", str(folder)] == process.cmdline()[-2:]:
+                return process.pid
+    return None

@@ -18,7 +18,8 @@ import msgspec
 
 from studio.core import wire
 from studio.core.facts import Machine
-from studio.core.wire import AnyAnswer, AnyAsk, Heard, JobRow, JobsNow, MachineNow
+from studio.core.queue import Queue
+from studio.core.wire import AnyAnswer, AnyAsk, Heard, JobRow, JobsNow, MachineNow, QueueNow
 from studio.keeper.engines import Engines
 from studio.keeper.watch import Cursor
 from studio.library import rendezvous
@@ -66,8 +67,8 @@ class _Watched:
 
 
 class Visitor:
-    """Nothing queues up without bound for a slow client: events wait in their log, of machine
-    and jobs only the latest is kept, and with too many answers unread no request is read."""
+    """Nothing piles up without bound for a slow client: events wait in their log, of machine, jobs
+    and queue only the latest is kept, and with too many answers unread no request is read."""
 
     def __init__(
         self,
@@ -87,6 +88,7 @@ class Visitor:
         self._watched: dict[str, _Watched] = {}
         self._machine: Machine | None = None
         self._jobs: list[JobRow] | None = None
+        self._queue: Queue | None = None
         self._wake = threading.Event()
         self._sending_since = 0.0
 
@@ -107,6 +109,10 @@ class Visitor:
 
     def push_jobs(self, rows: list[JobRow]) -> None:
         self._jobs = rows
+        self._wake.set()
+
+    def push_queue(self, queue: Queue) -> None:
+        self._queue = queue
         self._wake.set()
 
     def check(self, now: float) -> None:
@@ -164,6 +170,9 @@ class Visitor:
         if (rows := self._jobs) is not None:
             self._jobs = None
             messages.append(JobsNow(rows=rows))
+        if waiting := self._queue:
+            self._queue = None
+            messages.append(QueueNow(queue=waiting))
         if machine := self._machine:
             self._machine = None
             messages.append(MachineNow(machine=machine))

@@ -10,7 +10,7 @@ from typing import Any
 from studio.client.actions.jobs import Asked, Progress
 from studio.client.actions.recipes import examine, machine_now, refusal
 from studio.client.actions.starter import ensure_model
-from studio.client.keeper import Keeper
+from studio.client.keeper import Keeper, KeeperLost
 from studio.client.preparer import Preparer
 from studio.core.commands import AnyCommand, Train
 from studio.core.errors import StudioError
@@ -90,24 +90,24 @@ def start_run(
 
 
 def resume_run(home: Home, folder: Path, *, keeper: Keeper) -> int:
-    """Take a run up where it ended; a living one is left as it is.
+    """Take a run up where it ended; a living one is left as it is, also one that somebody else
+    takes up at this very moment.
 
     Returns the byte offset of its log from which on the events are new: 0 for a living run.
     """
-    if jobs.living(folder):
+    if jobs.living(folder) or _known(keeper, folder):
         return 0
-    state = runs.state_of(folder)
-    if "resume" not in allowed(state):
-        ended = {"finished": "is finished", "cancelled": "was cancelled"}
-        raise StudioError(
-            "Nothing to resume",
-            f"“{folder.name}” {ended.get(state.state, f'is {state.state}')}.",
-            "Start a new run with a recipe that trains longer.",
-        )
-    _refuse_unprepared(folder)
+    state = runs.startable(folder)
     events = JobFolder(folder).events
     offset = events.stat().st_size if events.exists() else 0
-    keeper.start(folder, Train(resume=state.state != "created"))
+    try:
+        keeper.start(folder, Train(resume=state.state != "created"))
+    except KeeperLost:
+        raise
+    except StudioError:
+        if _known(keeper, folder):
+            return 0
+        raise
     return offset
 
 
@@ -129,15 +129,6 @@ def tell_run(home: Home, text: str, command: AnyCommand, keeper: Keeper) -> Path
 
 def _known(keeper: Keeper, folder: Path) -> bool:
     return any(Path(row.folder) == folder for row in keeper.jobs())
-
-
-def _refuse_unprepared(folder: Path) -> None:
-    if not (JobFolder(folder).data / "manifest.json").is_file():
-        raise StudioError(
-            "The run was never prepared",
-            f"“{folder.name}” has no tokenized rows; preparing it was cut short.",
-            f"Start again with: finetune-studio train {JobFolder(folder).recipe}",
-        )
 
 
 def _silent(text: str, share: float | None) -> None:
