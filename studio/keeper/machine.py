@@ -11,11 +11,13 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import psutil
 
-from studio.core.facts import Gpu, Machine
+from studio.core.facts import Ability, Gpu, Machine
+from studio.keeper.system import System
 from studio.library import settings
 from studio.library.folders import Home
 
@@ -30,6 +32,15 @@ _RETRY_SECONDS = 30.0
 T = TypeVar("T")
 
 
+class CardUse(NamedTuple):
+    """What one card bears: bytes, degrees Celsius, and the bytes of each process on it, None
+    where the driver keeps them to itself, as on Windows."""
+
+    used_bytes: int
+    celsius: int | None
+    processes: dict[int, int | None]
+
+
 class Cards:
     """The NVIDIA cards. What a driver doesn't say is None; without a driver there are none."""
 
@@ -39,11 +50,18 @@ class Cards:
 
     def now(self) -> tuple[Gpu, ...]:
         """Each card as NVML shows it now."""
+        return self._each(_card)
+
+    def uses(self) -> tuple[CardUse, ...]:
+        """What each card bears now."""
+        return self._each(_use)
+
+    def _each(self, look: Callable[[int], T | None]) -> tuple[T, ...]:
         if not self._open():
             return ()
         try:
             count = pynvml.nvmlDeviceGetCount()
-            return tuple(gpu for index in range(count) if (gpu := _card(index)))
+            return tuple(found for index in range(count) if (found := look(index)))
         except pynvml.NVMLError:
             self._ready = False
             return ()
@@ -60,8 +78,10 @@ class Cards:
 class Sampler:
     """Measures about every second while somebody wants it, in a thread of its own."""
 
-    def __init__(self, home: Home, push: Callable[[Machine], None]) -> None:
+    def __init__(self, home: Home, system: System, push: Callable[[Machine], None]) -> None:
         self._home = home
+        self._system = system
+        self._abilities: tuple[Ability, ...] | None = None
         self._push = push
         self._cards = Cards()
         self._lock = threading.Lock()
@@ -87,8 +107,15 @@ class Sampler:
         """The machine, measured now or less than a second ago."""
         with self._lock:
             if self._latest is None or time.time() - self._latest.time > SECONDS:
-                self._latest = measure(self._home, self._cards)
+                self._latest = self._measure()
             return self._latest
+
+    def _measure(self) -> Machine:
+        if self._abilities is None:
+            self._abilities = self._system.abilities()
+        on_battery = self._system.on_battery()
+        found = measure(self._home, self._cards)
+        return msgspec.structs.replace(found, abilities=self._abilities, on_battery=on_battery)
 
     def _run(self) -> None:
         while True:
@@ -116,6 +143,22 @@ def measure(home: Home, cards: Cards) -> Machine:
         bf16_cpu="avx512_bf16" in _flags() or "amx_bf16" in _flags(),
         time=time.time(),
     )
+
+
+def _use(index: int) -> CardUse | None:
+    handle = _ask(pynvml.nvmlDeviceGetHandleByIndex, index)
+    memory = handle and _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
+    if not memory:
+        return None
+    processes: dict[int, int | None] = {}
+    for question in (
+        pynvml.nvmlDeviceGetComputeRunningProcesses,
+        pynvml.nvmlDeviceGetGraphicsRunningProcesses,
+    ):
+        for process in _ask(question, handle) or ():
+            processes[int(process.pid)] = process.usedGpuMemory
+    celsius = _ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+    return CardUse(int(memory.used), celsius, processes)
 
 
 def _card(index: int) -> Gpu | None:

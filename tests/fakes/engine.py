@@ -35,6 +35,7 @@ class Engine:
         log = JobFolder(folder).commands
         self.offset = log.stat().st_size if log.exists() else 0
         self.step = 0
+        self.vram = 0
         self.polite = True
 
     def say(self, event: events.AnyEvent) -> None:
@@ -46,6 +47,8 @@ class Engine:
     def one_step(self) -> None:
         self.step += 1
         metrics = {"loss": 1.0 / self.step, "learning_rate": 1e-4, "grad_norm": None}
+        if self.vram:
+            metrics["vram_bytes"] = float(self.vram)
         self.say(events.Step(step=self.step, metrics=metrics, tokens=self.step, seconds=1.0))
 
     def serve(self) -> None:
@@ -64,8 +67,8 @@ class Engine:
             case commands.Stop():
                 result = {"state": "stopped", "steps": self.step}
                 self.leave(events.Finished(result=result, stopped=True))
-            case commands.Pause():
-                self.leave(events.Paused(checkpoint="checkpoints/1", step=self.step))
+            case commands.Pause(reason=why):
+                self.leave(events.Paused(checkpoint="checkpoints/1", step=self.step, reason=why))
             case commands.Cancel():
                 self.leave(events.Cancelled())
             case commands.Leave():
@@ -115,6 +118,8 @@ def do(engine: Engine, word: str) -> None:
         case "step":
             for _ in range(int(argument)):
                 engine.one_step()
+        case "vram":
+            engine.vram = int(argument)
         case "rubbish":
             with JobFolder(engine.folder).events.open("ab") as file:
                 file.write(b'{"event": "nonsense"}\nnot json at all\n\xff\xfe\x00\n{"event":')

@@ -167,10 +167,10 @@ API result nvmlDeviceGetCudaComputeCapability(card device, int *major, int *mino
 }
 
 /* "pid:bytes,pid:-"; "-" is what Windows answers, where a process's memory is not known. */
-API result nvmlDeviceGetComputeRunningProcesses_v3(card device, u32 *count, process *list) {
+static result processes_of(card device, const char *kind, u32 *count, process *list) {
     char value[1024], *entry, *rest;
     u32 room = list ? *count : 0, found = 0;
-    result error = text_of(device, "processes", value, sizeof value);
+    result error = text_of(device, kind, value, sizeof value);
     *count = 0;
     if (error) return error == NOT_SUPPORTED ? SUCCESS : error;
     for (entry = strtok_r(value, ",", &rest); entry; entry = strtok_r(NULL, ",", &rest), found++) {
@@ -184,8 +184,10 @@ API result nvmlDeviceGetComputeRunningProcesses_v3(card device, u32 *count, proc
     return found > room ? INSUFFICIENT_SIZE : SUCCESS;
 }
 
+API result nvmlDeviceGetComputeRunningProcesses_v3(card device, u32 *count, process *list) {
+    return processes_of(device, "processes", count, list);
+}
+
 API result nvmlDeviceGetGraphicsRunningProcesses_v3(card device, u32 *count, process *list) {
-    (void)device; (void)list;
-    *count = 0;
-    return SUCCESS;
+    return processes_of(device, "graphics", count, list);
 }

@@ -13,7 +13,7 @@ ANSWER_SECONDS = 15.0
 
 
 class System(Protocol):
-    """Call it from one thread: Windows ties keep-awake to the thread that asked for it."""
+    """Keep awake and let sleep from one thread: Windows ties the hold to the one that asked."""
 
     def abilities(self) -> tuple[Ability, ...]:
         """What works here and now; may ask the system and take a moment."""

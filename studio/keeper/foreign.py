@@ -1,0 +1,98 @@
+"""How much of the cards' memory other programs took since training began."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psutil
+
+from studio.keeper.engine import Engine
+from studio.keeper.machine import CardUse
+from studio.keeper.sweep import MARK
+
+SETTLE_SECONDS = 20.0
+"""After an engine came or went: a conversation doesn't say when it has loaded its model."""
+
+
+class Foreign:
+    """Compares with a baseline, the least that others held of each card since it was begun: what
+    the desktop holds all the time is no game, and neither is a game that ran already. Only the
+    cards that training was last seen on count.
+
+    Where the driver names no process's memory (Windows), or names processes that don't exist here
+    (a container), it is what the card has in use less what the engines report to hold. That is
+    only known while they train, and the baseline follows every engine that comes or goes.
+    """
+
+    def __init__(self, pace: float = 1.0) -> None:
+        self.baseline: dict[str, int] = {}
+        self._pace = pace
+        self._settled_at = 0.0
+        self._engines: set[int | None] = set()
+        self._ours_on: set[int] = set()
+        self._known: dict[tuple[int, float], bool] = {}
+
+    def grown(
+        self, uses: Sequence[CardUse], engines: Sequence[Engine], now: float, held: bool
+    ) -> int | None:
+        """The most that others took of one card, in bytes; None where it can't be known now.
+        `held`: they are known to have taken it, so the baseline stays."""
+        self._note_engines(engines, now, held)
+        exact = self._by_process(uses, engines)
+        found = exact or self._by_rest(uses, engines, now)
+        if not found:
+            return None
+        for card, taken in found.items():
+            self.baseline[card] = min(taken, self.baseline.get(card, taken))
+        return max(taken - self.baseline[card] for card, taken in found.items())
+
+    def _note_engines(self, engines: Sequence[Engine], now: float, held: bool) -> None:
+        at_work = {engine.pid for engine in engines}
+        if at_work == self._engines:
+            return
+        self._engines = at_work
+        if not held:
+            self._settled_at = now + SETTLE_SECONDS * self._pace
+            self.baseline = {k: v for k, v in self.baseline.items() if not k.endswith(_REST)}
+
+    def _by_process(self, uses: Sequence[CardUse], engines: Sequence[Engine]) -> dict[str, int]:
+        """The bytes of others' processes on each card; empty where the list can't be trusted."""
+        listed = {pid for use in uses for pid in use.processes}
+        ours = {pid for pid in listed if self._is_ours(pid, engines)}
+        missing = any(engine.state.vram_bytes for engine in engines) and not ours
+        hidden = any(bytes is None for use in uses for bytes in use.processes.values())
+        if missing or hidden or not all(map(psutil.pid_exists, listed)):
+            return {}
+        on = {card for card, use in enumerate(uses) if ours.intersection(use.processes)}
+        self._ours_on = on or self._ours_on
+        return {
+            str(card): sum(taken or 0 for pid, taken in use.processes.items() if pid not in ours)
+            for card, use in enumerate(uses)
+            if not self._ours_on or card in self._ours_on
+        }
+
+    def _by_rest(
+        self, uses: Sequence[CardUse], engines: Sequence[Engine], now: float
+    ) -> dict[str, int]:
+        training = [engine.state for engine in engines if engine.kind == "train"]
+        loading = any(not state.vram_bytes or state.stage != "Training" for state in training)
+        if not uses or loading or now < self._settled_at:
+            return {}
+        taken = sum(use.used_bytes for use in uses) - sum(state.vram_bytes for state in training)
+        return {f"all{_REST}": max(0, taken)}
+
+    def _is_ours(self, pid: int, engines: Sequence[Engine]) -> bool:
+        """Whether it is an engine, or was started by one: those carry the mark."""
+        if any(engine.pid == pid for engine in engines):
+            return True
+        try:
+            process = psutil.Process(pid)
+            key = pid, process.create_time()
+            if key not in self._known:
+                self._known[key] = MARK in process.environ()
+            return self._known[key]
+        except (psutil.Error, OSError):
+            return False
+
+
+_REST = "-rest"
