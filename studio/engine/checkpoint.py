@@ -89,8 +89,8 @@ class Checkpoints:
         with whole_folder(target) as folder:
             _write_weights(folder, model)
             _write_manifest(folder)
-        return target
         self._thin(self._steps()[: self._keep], progress.best_step)
+        return target
 
     def keep_newest_alone(self, progress: Progress) -> bool:
         """Make room where the disk is full; whether anything could go."""
@@ -104,7 +104,7 @@ class Checkpoints:
         """
         damaged: list[str] = []
         for path in self._steps():
-            if before is not None and _step_of(path) >= before:
+            if before is not None and step_of(path) >= before:
                 continue
             if _whole(path, _OF_STEP):
                 return path, damaged
@@ -144,7 +144,7 @@ class Checkpoints:
     def drop_from(self, step: int) -> None:
         """Delete the checkpoints of this step and later ones."""
         for path in self._steps():
-            if _step_of(path) >= step:
+            if step_of(path) >= step:
                 remove_folder(path)
 
     def discard(self) -> None:
@@ -162,7 +162,7 @@ class Checkpoints:
         spare += [path for path in best if int(path.name.removeprefix(_BEST)) not in wanted]
         for path in spare:
             remove_folder(path)
-        return bool(spare)
+        return any(not path.exists() for path in spare)
 
 
 def size(folder: Path) -> int:
@@ -170,13 +170,14 @@ def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's folder is of."""
+    return int(path.name.removeprefix(_STEP))
+
+
 def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
     """The weights that learn, by name; tied ones once."""
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-
-
-def _step_of(path: Path) -> int:
-    return int(path.name.removeprefix(_STEP))
 
 
 def _best_of(path: Path) -> int:
