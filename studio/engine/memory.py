@@ -1,7 +1,9 @@
-"""How much memory this engine holds, in bytes."""
+"""How much memory this engine holds, in bytes, and how it gives back what it doesn't need."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
 
 import psutil
@@ -62,3 +64,13 @@ def forget_peak() -> None:
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+
+
+def free() -> None:
+    """Give back what nothing refers to any more and what the allocators keep for later, and begin
+    a new peak."""
+    gc.collect()
+    forget_peak()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from transformers import get_scheduler
 
 from studio.core.recipe import TrainingPart
@@ -23,6 +23,16 @@ def build(optimizer: Optimizer, training: TrainingPart, total: int) -> LRSchedul
         num_training_steps=total,
     )
     return scheduler
+
+
+def keep_rate(scheduler: LRScheduler, rate: float) -> None:
+    """Make `rate` the highest learning rate of the course, from where it is now on."""
+    scheduler.base_lrs = [rate for _ in scheduler.base_lrs]
+    assert isinstance(scheduler, LambdaLR)
+    now = [rate * share(scheduler.last_epoch) for share in scheduler.lr_lambdas]
+    scheduler._last_lr = list(now)
+    for group, value in zip(scheduler.optimizer.param_groups, now, strict=True):
+        group["initial_lr"], group["lr"] = rate, value
 
 
 def evaluate_now(step: int, total: int, every: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -36,7 +36,11 @@ _MIXED = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
-    """What this machine decided for a run; a resumed run takes it over where it still can."""
+    """What this machine decided for a run; a resumed run takes it over where it still can.
+
+    `evaluation_tokens` is what an evaluation's batch holds where memory was too short for
+    `micro_batch_tokens`; `roll_backs` counts how often the learning rate was halved.
+    """
 
     device: str
     dtype: str
@@ -49,6 +53,8 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     gradient_checkpointing: bool
     learning_rate: float
     attention: str = ""
+    evaluation_tokens: int = 0
+    roll_backs: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,23 +131,6 @@ def make(context: Context, control: Control) -> Setup:
     )
 
 
-def with_smaller_batches(setup: Setup, folder: JobFolder) -> Setup | None:
-    """The same with micro-batches of half as many tokens; None where one row is one already."""
-    decided = setup.decided
-    if decided.micro_batch_tokens <= setup.train_rows.longest:
-        return None
-    tokens = max(setup.train_rows.longest, decided.micro_batch_tokens // 2)
-    rows = max(1, tokens // max(1, setup.train_rows.longest))
-    smaller = msgspec.structs.replace(
-        decided,
-        micro_batch_size=rows,
-        micro_batch_tokens=tokens,
-        gradient_accumulation=-(-setup.recipe.training.batch_size // rows),
-    )
-    remember(folder, smaller)
-    return replace(setup, decided=smaller)
-
-
 def remember(folder: JobFolder, decided: Decided) -> None:
     """Write decided.json."""
     write_whole(folder.decided, msgspec.json.format(msgspec.json.encode(decided)))
@@ -150,7 +139,7 @@ def remember(folder: JobFolder, decided: Decided) -> None:
 def _decide(
     context: Context, recipe: Recipe, facts: ModelFacts, rows: Rows, device: torch.device
 ) -> Decided:
-    before = _decided_before(context.folder)
+    before = decided_before(context.folder)
     if before is not None and before.device == device.type and before.threads <= _usable_cores():
         return before
     format_ = precision.decide(recipe.training.dtype, device)
@@ -169,8 +158,9 @@ def _decide(
         gradient_accumulation=-(-recipe.training.batch_size // size),
         packing=recipe.data.packing == "yes",
         gradient_checkpointing=arithmetic.checkpointing(recipe, facts, machine, rows.longest),
-        learning_rate=learning_rate(recipe),
+        learning_rate=before.learning_rate if before else learning_rate(recipe),
         attention=_attention(recipe, rows, device),
+        roll_backs=before.roll_backs if before else 0,
     )
 
 
@@ -179,7 +169,8 @@ def _attention(recipe: Recipe, rows: Rows, device: torch.device) -> str:
     return "eager" if short and device.type == "cpu" else ""
 
 
-def _decided_before(folder: JobFolder) -> Decided | None:
+def decided_before(folder: JobFolder) -> Decided | None:
+    """What decided.json says; None where there is none that can be read."""
     try:
         return msgspec.json.decode(folder.decided.read_bytes(), type=Decided)
     except (OSError, msgspec.MsgspecError):

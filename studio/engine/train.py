@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,8 @@ import msgspec
 from studio.core import events
 from studio.core.commands import Train
 from studio.core.events import finite
-from studio.engine import evaluate, failures, memory, save, schedule, setup
+from studio.core.watchdog import Trouble
+from studio.engine import evaluate, failures, memory, rescue, save, schedule, setup, trouble
 from studio.engine.checkpoint import Checkpoints, Progress, size
 from studio.engine.control import CancelledByUserError, Control
 from studio.engine.data import Steps
@@ -27,13 +29,21 @@ def run(context: Context) -> None:
     _say_taken_up(context)
     control = Control(context.channel)
     try:
-        training = Training(context, setup.make(context, control), control)
-        training.begin()
-        training.learn()
-        training.end()
+        _train(context, control)
     except CancelledByUserError:
         Checkpoints(context.folder.checkpoints).discard()
         context.channel.emit(events.Cancelled())
+    except Exception as error:
+        if failures.out_of_memory(error):
+            raise rescue.no_room(context, "this run") from error
+        raise
+
+
+def _train(context: Context, control: Control) -> None:
+    training = Training(context, setup.make(context, control), control)
+    training.begin()
+    training.learn()
+    training.end()
 
 
 class Training:
@@ -77,8 +87,9 @@ class Training:
 
     def learn(self) -> None:
         """Step after step, until all are done, the user wants it to end or nothing improves."""
-        while self.progress.step < self.steps.total and not (self.enough or self.control.leaving):
-            self._step()
+        while self._going_on():
+            if not self._step():
+                continue
             step = self.progress.step
             if schedule.evaluate_now(step, self.steps.total, self.training.eval_every):
                 self._evaluate()
@@ -86,8 +97,15 @@ class Training:
             self.control.listen()
             if self.control.take_sample():
                 self._sample()
-            if self.control.take_save() or self._time_to_save():
+            saving = self.control.take_save() or self._time_to_save()
+            if saving or not self._going_on():
+                saving = self._sound() and saving
+            if saving:
                 self._save()
+
+    def _going_on(self) -> bool:
+        done = self.progress.step >= self.steps.total
+        return not (done or self.enough or self.control.leaving)
 
     def end(self) -> None:
         """Leave a checkpoint, and unless the run is paused publish what was learnt.
@@ -130,6 +148,7 @@ class Training:
         self.progress = self.checkpoints.restore(path, self.ready.model, self.learner.parts)
         self.progress.peak_bytes = max(peak, self.progress.peak_bytes)
         self.checkpoints.drop_after(path)
+        self.learner.keep_rate()
         return self.progress.step
 
     def _resume(self) -> bool:
@@ -140,10 +159,15 @@ class Training:
         self.channel.note(f"Resumed from step {step}.")
         return True
 
-    def _step(self) -> None:
+    def _step(self) -> bool:
+        """One step; False where the run had to go back instead."""
         start = time.perf_counter()
         chosen = [self.rows[index] for index in self.steps.of(self.progress.step)]
-        result = self.learner.step(chosen)
+        try:
+            result = self.learner.step(chosen, self.progress.step)
+        except rescue.HalfUpdatedError as error:
+            self._put_back(str(error))
+            return False
         seconds = time.perf_counter() - start
         self.progress.step += 1
         self.progress.tokens += result.tokens
@@ -151,7 +175,38 @@ class Training:
         self.progress.train_loss = finite(result.loss)
         self.progress.peak_bytes = max(self.progress.peak_bytes, memory.peak())
         self._say_step(result, seconds)
-        self.learner.refuse_divergence(result, self.progress.step)
+        if wrong := self.learner.watchdog.hear(self.progress.step, result):
+            self._meet(wrong)
+            return False
+        return True
+
+    def _put_back(self, where: str) -> None:
+        """Weights that are half updated are those of no step."""
+        if self.go_back() is None:
+            raise rescue.no_room(self.context, where)
+        self.learner.say_rescued(where, self.progress.step)
+
+    def _sound(self) -> bool:
+        """Whether the weights are worth keeping; where not, the run stops or goes back."""
+        broken = trouble.in_weights(self.ready.model, self.progress.step)
+        if broken:
+            self._meet(broken)
+        return broken is None
+
+    def _meet(self, wrong: Trouble) -> None:
+        """Stop, or go back to before the trouble with half the learning rate, as the recipe says.
+
+        Either way no checkpoint of a step that went wrong stays.
+        """
+        step = self.progress.step
+        if self.training.on_trouble == "stop" or not self.learner.slow_down():
+            self.checkpoints.drop_from(wrong.since)
+            raise trouble.as_error(wrong)
+        to_step = self.go_back(before=wrong.since)
+        if to_step is None:
+            raise trouble.as_error(wrong)
+        text = f"{wrong.text} The learning rate is halved from here on."
+        self.channel.emit(events.RolledBack(step=step, to_step=to_step, text=text))
 
     def _say_step(self, result: StepResult, seconds: float) -> None:
         metrics = {
@@ -173,8 +228,12 @@ class Training:
     def _evaluate(self) -> None:
         if not len(self.eval_rows):
             return
-        loss = evaluate.loss_on(self.ready, self.eval_rows, self.control, self._say_evaluating)
         progress = self.progress
+        loss = self.learner.held_out_loss(
+            self.eval_rows, self.control, self._say_evaluating, progress.step
+        )
+        if loss is None:
+            return
         self.evaluated_at = progress.step
         best = math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss)
         progress.eval_loss = finite(loss)
@@ -182,7 +241,7 @@ class Training:
         if best:
             progress.best_loss, progress.best_step = loss, progress.step
             if self.training.keep_best:
-                self.checkpoints.save_best(self.ready.model, progress)
+                self._with_room(lambda: self.checkpoints.save_best(self.ready.model, progress))
         self.channel.emit(
             events.Evaluated(step=progress.step, metrics={"loss": finite(loss)}, best=best)
         )
@@ -201,11 +260,23 @@ class Training:
             )
 
     def _sample(self) -> None:
-        for prompt, text in evaluate.answers(self.ready):
+        if not self.ready.recipe.sample_prompts:
+            return
+        self.channel.stage("Answering the sample prompts")
+        answers = rescue.within_memory(lambda: evaluate.answers(self.ready))
+        if answers is None:
+            self.channel.note(
+                "There is not enough free memory for the sample answers; they are left out this "
+                "time.",
+                "warning",
+            )
+        for prompt, text in answers or ():
             self.channel.emit(events.Sampled(step=self.progress.step, prompt=prompt, text=text))
 
     def _time_to_save(self) -> bool:
-        return time.monotonic() - self.saved_at > 60 * self.training.save_every_minutes
+        """Whether a checkpoint is due; never of a state that looks wrong."""
+        due = time.monotonic() - self.saved_at > 60 * self.training.save_every_minutes
+        return due and not self.learner.watchdog.uneasy
 
     def _save(self) -> str:
         start = time.monotonic()
@@ -221,8 +292,15 @@ class Training:
         return str(path)
 
     def _write_checkpoint(self) -> Path:
-        path = self.checkpoints.save(self.ready.model, self.learner.parts, self.progress)
+        parts, progress = self.learner.parts, self.progress
+        path = self._with_room(lambda: self.checkpoints.save(self.ready.model, parts, progress))
         self.saved_at = time.monotonic()
+        return path
+
+    def _with_room(self, save: Callable[[], Path]) -> Path:
+        """The path that `save` gives, tried until it finds the memory it needs."""
+        while (path := rescue.within_memory(save)) is None:
+            self.learner.make_room("saving", self.progress.step)
         return path
 
     def _take_best(self) -> None:
@@ -237,6 +315,7 @@ class Training:
 
     def _publish(self, state: str) -> dict[str, object]:
         progress, name = self.progress, self.context.folder.path.name
+        trouble.refuse_to_publish(self.ready.model, self.learner.watchdog, progress.step)
         self.channel.stage("Saving what was learnt")
         place = save.publish(self.ready, self.context, self.ready.recipe.name or name, progress)
         return {

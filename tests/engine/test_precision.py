@@ -9,8 +9,8 @@ import torch
 from accelerate.state import AcceleratorState
 
 from studio.core import events as ev
-from studio.core.errors import StudioError
-from studio.engine import learner, precision, setup, train
+from studio.core import watchdog
+from studio.engine import precision, setup, train
 from studio.engine.control import Control
 from studio.engine.learner import Learner
 from studio.library.folders import Home
@@ -104,7 +104,7 @@ def test_an_overflow_skips_the_step_and_lowers_the_scale(home: Home, tiny_model:
     result = worker.step(rows)
     hook.remove()
     assert result.skipped
-    worker.refuse_divergence(result, 2)
+    assert worker.watchdog.hear(2, result) is None
     assert scaler.get_scale() == scale / 2
     assert worker.scheduler.get_last_lr() == rate
     for name, weight in ready.model.state_dict().items():
@@ -120,10 +120,11 @@ def test_overflow_without_end_is_divergence(home: Home, tiny_model: Path) -> Non
     worker = Learner(context, ready, 100, Control(context.channel))
     overflow(worker)
     rows = [ready.train_rows[index] for index in range(2)]
-    for step in range(learner.MOST_SKIPS - 1):
-        worker.refuse_divergence(worker.step(rows), step)
-    with pytest.raises(StudioError, match="diverged"):
-        worker.refuse_divergence(worker.step(rows), 99)
+    for step in range(1, watchdog.MOST_SKIPS):
+        assert worker.watchdog.hear(step, worker.step(rows)) is None
+    trouble = worker.watchdog.hear(watchdog.MOST_SKIPS, worker.step(rows))
+    assert trouble is not None
+    assert trouble.title == "Training diverged"
 
 
 def overflow(worker: Learner) -> torch.utils.hooks.RemovableHandle:

