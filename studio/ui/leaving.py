@@ -19,18 +19,13 @@ _ENDS = {"pause": Pause, "stop": Stop}
 def ask(window: QWidget, session: Session) -> str:
     """keep, pause, stop, or "" to stay."""
     queue = session.queue
-    more = " So does the queue." if queue.running and queue.waiting else ""
+    more = ", and the queue with it" if queue.running and queue.waiting else ""
     return ConfirmDialog(
         window,
         "A run is training",
-        f"It can go on in the background: the next window shows it as it stands.{more} Or it "
-        "pauses, saved and with its memory given back. Or it stops, and what it has learnt is "
-        "kept.",
-        [
-            ("stop", "Stop and keep", ""),
-            ("pause", "Pause", ""),
-            ("keep", "Keep training", "primary"),
-        ],
+        f"It can go on in the background{more}: the next window shows it as it stands. Pausing "
+        "saves it and gives its memory back. Stopping ends it and keeps what it has learnt.",
+        ANSWERS,
         icon_name="activity",
     ).ask()
 

@@ -164,6 +164,7 @@ class MainWindow(QMainWindow):
         session.open_chat.connect(self._open_on("chat", "open_chat"))
         session.machine_changed.connect(self.strip.show_machine)
         session.jobs_changed.connect(self.strip.show_jobs)
+        self.trainings.changed.connect(self._show_waiting)
         session.lost.connect(self.strip.machine.show_lost)
         session.said.connect(lambda text, tone: self.toast.say(text, tone))
         session.failed.connect(self._on_failed)
@@ -177,6 +178,10 @@ class MainWindow(QMainWindow):
             (shortcuts.QUIT, self.close),
         ):
             QShortcut(QKeySequence(keys), self).activated.connect(act)
+
+    def _show_waiting(self) -> None:
+        trainings = self.trainings
+        self.strip.show_waiting(trainings.paused if trainings.waits else None, trainings.state)
 
     def _open_job(self, kind: str, folder: str) -> None:
         """A run opens itself; any other job opens the page that began it."""

@@ -10,28 +10,34 @@ from studio.core.run_state import RunState
 
 @dataclass(frozen=True)
 class Why:
-    """`short` follows “Waiting: ”; `text` says what happens next."""
+    """`short` follows “Waiting: ”, `word` stands for it where there is no room, and `text` says
+    what happens next."""
 
     short: str
     text: str
+    word: str = ""
 
 
 _WHY = {
     "game": Why(
         "a game or another program uses the card's memory",
         "Everything is saved. It goes on by itself when the memory is free again.",
+        "memory in use",
     ),
     "heat": Why(
         "the card is too hot",
         "Everything is saved. It goes on by itself when the card has cooled down.",
+        "too hot",
     ),
     "battery": Why(
         "this machine runs on battery",
         "Everything is saved. It goes on by itself when the machine is plugged in again.",
+        "on battery",
     ),
     "hours": Why(
         "these are not the hours for training",
         "Everything is saved. It goes on by itself {when}.",
+        "not its hours",
     ),
 }
 DISK = Why("the disk is nearly full", "Everything is saved. Free some disk space, then resume it.")

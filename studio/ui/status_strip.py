@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.core.facts import Gpu, Machine
+from studio.core.run_state import RunState
 from studio.core.wire import JobRow
 from studio.ui import format as say
+from studio.ui import reasons
 from studio.ui.icons import IconLabel
 from studio.ui.job_titles import TITLES
 from studio.ui.widgets import Card, ElidedLabel, ProgressBar, StackedBar, label, row
@@ -26,6 +29,7 @@ class StatusStrip(QWidget):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(8)
+        self._busy = False
         self.job = JobButton()
         self.job.hide()
         self.job.clicked.connect(lambda: self.opened.emit(self.job.kind, self.job.folder))
@@ -40,10 +44,19 @@ class StatusStrip(QWidget):
         """Show one job; what trains comes before any other."""
         shown = [job for job in jobs if job.kind not in ("chat", "measure")]
         shown.sort(key=lambda job: job.kind != "train")
-        self.job.setVisible(bool(shown))
+        self._busy = bool(shown)
+        self.job.setVisible(self._busy)
         self.machine.show_engine(shown[0].memory_bytes if shown else 0)
         if shown:
             self.job.show_job(shown[0], len(shown) - 1)
+
+    def show_waiting(self, folder: Path | None, state: RunState) -> None:
+        """A run that goes on by itself, while nothing is at work; None: there is none."""
+        if self._busy:
+            return
+        self.job.setVisible(folder is not None)
+        if folder is not None:
+            self.job.show_waiting(folder, state)
 
 
 class MachineCard(Card):
@@ -148,6 +161,17 @@ class JobButton(Pressable):
         self._left.setText(left)
         self._more.setText(f"+{others} more" if others else "")
         self.setAccessibleName(f"Open {name}: {self._share.text()} {left}")
+
+    def show_waiting(self, folder: Path, state: RunState) -> None:
+        """Show a run that the studio paused for a while, and how far it got."""
+        self.folder, self.kind = str(folder), "train"
+        done = state.step / state.total_steps if state.total_steps else 0.0
+        self._name.setText(folder.name)
+        self._share.setText(say.share(done))
+        self._bar.set_value(done)
+        self._left.setText(f"Waiting: {reasons.why(state.pause_reason).word}")
+        self._more.setText("")
+        self.setAccessibleName(f"Open {folder.name}. {reasons.headline(state)}")
 
 
 def _left(job: JobRow) -> str:

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from studio.core.problem import Problem
 from studio.ui.icons import IconLabel
 from studio.ui.widgets.layout import clear, column, restyle, row
-from studio.ui.widgets.text import label
+from studio.ui.widgets.text import Pill, label
 
 _TONES = {"error": ("error", "err"), "warning": ("alert", "warn"), "info": ("info", "mute")}
 
@@ -128,24 +128,27 @@ class SettingRow(QWidget):
         name = label(title, "b")
         name.setBuddy(control)
         self._text = label("", "mute", wrap=True)
+        self._not_here = Pill()
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(16)
-        box.addLayout(column(name, self._text, spacing=2), 1)
+        head = row(name, self._not_here, None, spacing=8)
+        box.addLayout(column(head, self._text, spacing=2), 1)
         box.addWidget(control)
         self.explain()
 
     def explain(self, text: str = "", tone: str = "mute") -> None:
         """Say this in place of the explanation, as `err` what is wrong; nothing brings it back."""
-        said = text or self._about
-        self._text.setText(said)
+        self._text.setText(text or self._about)
         restyle(self._text, "t", tone if text else "mute")
-        self.control.setAccessibleDescription(said)
+        self._describe()
 
     def block(self, why: str) -> None:
-        """This machine can't do it, and why; an empty text: it can."""
+        """This machine can't do it, and why in two or three words; nothing: it can."""
         self.control.setEnabled(not why)
-        if why:
-            self.explain(f"{self._about} {why}")
-        else:
-            self.explain()
+        self._not_here.show_as(why, "plain")
+        self._describe()
+
+    def _describe(self) -> None:
+        said = f"{self._not_here.text()} {self._text.text()}".strip()
+        self.control.setAccessibleDescription(said)

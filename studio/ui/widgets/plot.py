@@ -96,6 +96,7 @@ class Plot(pg.PlotWidget):  # type: ignore[misc]
         """Draw other series in the curves' order, as another run does."""
         for curve, each in zip(self._curves, series, strict=True):
             curve.series = each
+        self._point_at(None)
         self.refresh()
 
     def set_limit(self, value: float | None) -> None:

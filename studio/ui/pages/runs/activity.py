@@ -76,6 +76,8 @@ class Activity(Card):
     def _line(self, event: ev.AnyEvent) -> Line | None:
         if isinstance(event, ev.Step) and event.step > 1 and event.step % self._every:
             return None
+        if isinstance(event, ev.Created) and (self._lines or self._new):
+            return None  # said again by a newer studio that took it up
         return words(event)
 
     def _insert(self, lines: list[Line]) -> None:
@@ -157,8 +159,8 @@ def words(event: ev.AnyEvent) -> Line | None:
 
 def _setback(event: ev.Rescued | ev.RolledBack) -> str:
     if isinstance(event, ev.RolledBack):
-        back = f"back to the checkpoint of step {say.count(event.to_step)}"
-        return f"trouble at step {say.count(event.step)}: {event.text} {back}"
+        back = f"to the checkpoint of step {say.count(event.to_step)}"
+        return f"rolled back from step {say.count(event.step)} {back}: {event.text}"
     size, times = event.micro_batch_size, event.gradient_accumulation
     return (
         f"memory ran out ({event.where}): goes on after step {say.count(event.step)} with "

@@ -60,14 +60,15 @@ class RunButtons(QWidget):
     def menu(self) -> QMenu:
         """What is asked for less often."""
         menu = QMenu(self)
-        acts = self._controller
+        acts, may_do = self._controller, allowed(self._state)
+        idle = not self._job and "delete" in may_do
         running = self._job == "running" and self._state.state == "running"
         for text, act, may in (
             ("Save a checkpoint now", acts.save, running),
             ("Answer the prompts now", acts.sample, running),
-            (acts.queue_words(), acts.queue, not self._job and "resume" in allowed(self._state)),
-            ("Rename", acts.rename, not self._job),
-            ("Delete", acts.delete, not self._job),
+            (acts.queue_words(), acts.queue, not self._job and "resume" in may_do),
+            ("Rename", acts.rename, idle),
+            ("Delete", acts.delete, idle),
         ):
             menu.addAction(text, act).setEnabled(may)
         return menu

@@ -120,9 +120,10 @@ class ListView(Page):
         menu.addAction("Open", lambda: self._choose(row))
         menu.addSeparator()
         acts = self.controller
-        menu.addAction(acts.queue_words(), acts.queue).setEnabled("resume" in allowed(line.state))
+        may = allowed(line.state)
+        menu.addAction(acts.queue_words(), acts.queue).setEnabled("resume" in may)
         for text, act in (("Rename", acts.rename), ("Delete", acts.delete)):
-            menu.addAction(text, act).setEnabled(not line.living)
+            menu.addAction(text, act).setEnabled("delete" in may and not line.living)
         menu.popup(place)
         menu.aboutToHide.connect(menu.deleteLater)
 

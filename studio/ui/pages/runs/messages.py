@@ -84,9 +84,10 @@ class RunMessages(QWidget):
         self.setVisible(any(not message.isHidden() for message in shown))
 
     def _wrong(self, state: RunState) -> tuple[str, ...]:
-        if self._refused is not None:
-            return self._refused.title, self._refused.text, self._refused.fix
-        return (state.title, state.text, state.fix) if state.title else ()
+        if state.title:
+            return state.title, state.text, state.fix
+        error = self._refused
+        return (error.title, error.text, error.fix) if error else ()
 
     def _why_paused(self, state: RunState) -> tuple[str, ...]:
         if state.state != "paused" or not state.pause_reason:
@@ -114,7 +115,7 @@ def _warning(event: ev.AnyEvent) -> str:
     if isinstance(event, ev.Note):
         return event.text if event.severity in ("warning", "error") else ""
     if isinstance(event, ev.Rescued | ev.RolledBack) and (line := words(event)):
-        return f"{line[0][:1].upper()}{line[0][1:]}."
+        return f"{line[0][:1].upper()}{line[0][1:].rstrip('.')}."
     return ""
 
 

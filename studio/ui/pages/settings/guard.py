@@ -12,7 +12,7 @@ from studio.ui.session import Session
 from studio.ui.widgets import Card, NumberEdit, Separator, SettingRow, Switch, label
 
 COOLEST, HOTTEST = 40, 110
-NO_CARD = "This machine shows no NVIDIA card."
+NO_CARD = "No NVIDIA card"
 
 
 class GuardCard(Card):
@@ -103,12 +103,12 @@ class GuardCard(Card):
         cards = machine.gpus
         hot = NO_CARD if not cards else ""
         if cards and cards[0].temperature is None:
-            hot = "This card doesn't say how hot it is."
+            hot = "Not told by this card"
         here = {
             "game_mode": "" if cards else NO_CARD,
             "hot_celsius": hot,
-            "on_battery": "This machine has no battery." if machine.on_battery is None else "",
-            "keep_awake": "" if "keep-awake" in machine.abilities else "This system can't do it.",
+            "on_battery": "No battery" if machine.on_battery is None else "",
+            "keep_awake": "" if "keep-awake" in machine.abilities else "Not with this system",
         }
         if here != self._here:
             self._here = here
