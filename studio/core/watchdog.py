@@ -86,7 +86,7 @@ class Watchdog:
         if seen.skipped >= (MOST_SKIPS if self._scaled else 1):
             return _no_number(step, seen.skipped)
         if seen.untrained >= FEW:
-            return _untrained(step, seen.untrained)
+            return nothing_trained(step, seen.untrained)
         if seen.zero >= ZEROS:
             return _zero(step, seen.zero)
         if seen.still >= ZEROS:
@@ -156,10 +156,13 @@ def _no_number(step: int, count: int) -> Trouble:
     )
 
 
-def _untrained(step: int, count: int) -> Trouble:
+def nothing_trained(step: int, count: int) -> Trouble:
+    """Steps, the last `count`, whose rows taught nothing."""
     return Trouble(
         title="Nothing to learn from",
-        text=f"The rows of the last {count} steps have no token that is trained.",
+        text=f"The rows of the last {count} steps have no token that is trained."
+        if count > 1
+        else "The rows of the last step have no token that is trained.",
         fix="Check which parts of a row are trained (train_on) and that answers aren't cut off by "
         "the maximum length.",
         since=step - count + 1,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from studio.core.errors import StudioError
-from studio.core.watchdog import Trouble, Watchdog, broken_weights
+from studio.core.watchdog import Trouble, Watchdog, broken_weights, nothing_trained
 from studio.engine.checkpoint import trainable
 from studio.engine.setup import Setup, remember
 from studio.library.folders import JobFolder
@@ -47,12 +47,7 @@ def refuse_to_publish(model: nn.Module, watchdog: Watchdog, step: int) -> None:
     if broken := in_weights(model, step):
         raise as_error(broken)
     if not watchdog.trained:
-        raise StudioError(
-            "Nothing to learn from",
-            "No row that was seen has a token that is trained, so nothing was learnt.",
-            "Check which parts of a row are trained (train_on) and that answers aren't cut off by "
-            "the maximum length.",
-        )
+        raise as_error(nothing_trained(step, step))
 
 
 @torch.no_grad()
