@@ -108,7 +108,8 @@ class QueueOverseer(Overseer):
         if self._refusal or now < self._try_at:
             return
         try:
-            if now >= self._look_at:
+            due = self._queue.running and not self._at_work()
+            if due or now >= self._look_at:
                 self._look_at = now + LOOK_SECONDS
                 self._set(library.in_step(self._home, self._queue))
             if self._queue.running:

@@ -33,6 +33,8 @@ class Bench:
     def run(self, script: str) -> Path:
         folder = runs.create(self.home, RECIPE)
         (folder / "fake.txt").write_text(script, "utf-8")
+        (folder / "data").mkdir()
+        (folder / "data" / "manifest.json").write_text("{}", "utf-8")
         return folder
 
     def chat(self, script: str = "") -> Path:
