@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from statistics import median
 
 FULL = 0.97
@@ -30,12 +31,13 @@ class SpillGuard:
         self._slow: list[float] = []
         self._said = False
 
-    def hear(self, seconds_per_token: float, used_share: float | None) -> str | None:
-        """A sentence where memory spills. `used_share`: of the card's own memory, 1 is full,
-        None where nobody knows."""
-        if self._said or not self._slower(seconds_per_token):
+    def hear(self, seconds_per_token: float, used_share: Callable[[], float | None]) -> str | None:
+        """A sentence where memory spills. `used_share` gives how much of the card's own memory is
+        in use (1 is full, None unknown); it is asked only when steps are slow."""
+        if self._said or not self._slower(seconds_per_token) or len(self._slow) < IN_A_ROW:
             return None
-        if used_share is None or used_share < FULL or len(self._slow) < IN_A_ROW:
+        share = used_share()
+        if share is None or share < FULL:
             return None
         self._said = True
         return TEXT.format(times=median(self._slow) / median(self._usual))
