@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from studio.core.spill import SpillGuard
 
 
-def heard(course: list[tuple[float, float | None]]) -> list[int]:
+def heard(course: Sequence[tuple[float, float | None]]) -> list[int]:
     """At which steps something was said."""
     guard = SpillGuard()
     return [
