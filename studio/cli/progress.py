@@ -6,10 +6,12 @@ import shutil
 import time
 from typing import TextIO
 
+from studio.core import guard
 from studio.core.events import (
     AnyEvent,
     Evaluated,
     Note,
+    Paused,
     Sampled,
     Saved,
     Stage,
@@ -54,6 +56,8 @@ class Line:
                 self._say(f"Step {event.step}: checkpoint saved")
             case Sampled():
                 self._say(f"Step {event.step}: “{event.prompt}” → “{event.text}”")
+            case Paused() if event.reason:
+                self._say(_paused(self._state))
             case Note():
                 self._say(event.text)
 
@@ -122,6 +126,11 @@ def _step(state: RunState) -> str:
     if (left := state.eta_seconds) is not None:
         words.append(f"{duration(left)} left")
     return " · ".join(words)
+
+
+def _paused(state: RunState) -> str:
+    after = " It goes on by itself." if guard.waits(state) else ""
+    return f"Step {state.step} is saved. The run {guard.headline(state)}.{after}"
 
 
 def _started(event: Started) -> str:

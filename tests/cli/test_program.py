@@ -18,7 +18,7 @@ from tests.support.command_line import ROOT, ask, call, command
 
 VERBS = [
     *("quickstart", "train", "resume", "stop", "pause", "save", "sample", "runs", "check"),
-    *("estimate", "dataset", "models", "adapters", "chat", "merge", "doctor"),
+    *("estimate", "dataset", "models", "adapters", "chat", "merge", "settings", "doctor"),
 ]
 
 

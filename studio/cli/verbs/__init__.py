@@ -22,7 +22,20 @@ def modules() -> tuple[ModuleType, ...]:
         quickstart,
         recipes,
         runs,
+        settings,
         train,
     )
 
-    return (quickstart, train, runs, recipes, dataset, models, adapters, chat, merge, doctor)
+    return (
+        quickstart,
+        train,
+        runs,
+        recipes,
+        dataset,
+        models,
+        adapters,
+        chat,
+        merge,
+        settings,
+        doctor,
+    )

@@ -11,9 +11,10 @@ from studio.cli.interrupts import watched
 from studio.cli.verbs.train import follow
 from studio.client import actions
 from studio.client.keeper import Keeper
+from studio.core import guard
 from studio.core.commands import AnyCommand, Cancel, Pause, Sample, Save, Stop
 from studio.library import jobs, runs
-from studio.library.folders import Home, JobFolder
+from studio.library.folders import Home
 from studio.library.runs import RunRow
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
 def _runs(home: Home, options: argparse.Namespace, console: Console) -> int:
     rows = [_row(row) for row in runs.listing(home)]
     cells = [
-        (row["name"], row["kind"], row["state"], str(row["steps"]), number(row["train_loss"]))
+        (
+            row["name"],
+            row["kind"],
+            row["why"] or row["state"],
+            str(row["steps"]),
+            number(row["train_loss"]),
+        )
         for row in rows
     ]
     lines = table(cells, ("NAME", "KIND", "STATE", "STEPS", "LOSS"))
@@ -58,6 +65,7 @@ def _row(row: RunRow) -> dict[str, Any]:
         "name": row.name,
         "kind": row.kind,
         "state": known,
+        "why": "" if row.living else guard.headline(state),
         "living": row.living,
         "steps": state.step,
         "total_steps": state.total_steps,
@@ -83,7 +91,7 @@ def _order(home: Home, options: argparse.Namespace, console: Console) -> int:
         command = options.command()
         if runs.state_of(folder).kind != "train" and isinstance(command, Stop):
             command = Cancel()
-        offset = _end(folder)
+        offset = _begin(folder)
         actions.tell_run(home, str(folder), command, keeper)
         if isinstance(command, Stop | Pause):
             with watched(Stop, console.remark) as presses:
@@ -95,8 +103,7 @@ def _order(home: Home, options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _end(folder: Path) -> int:
-    if not jobs.living(folder):
-        return 0
-    events = JobFolder(folder).events
-    return events.stat().st_size if events.exists() else 0
+def _begin(folder: Path) -> int:
+    """Where the events begin that an order brings about."""
+    waits = guard.waits(runs.state_of(folder))
+    return actions.end_of_log(folder) if waits or jobs.living(folder) else 0

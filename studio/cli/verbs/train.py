@@ -12,6 +12,7 @@ from studio.client import actions
 from studio.client.actions import Outcome
 from studio.client.keeper import Keeper
 from studio.client.preparer import Preparer
+from studio.core import guard
 from studio.core.commands import Stop
 from studio.library import runs
 from studio.library.folders import Home
@@ -35,8 +36,16 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
 
 
 def follow(keeper: Keeper, folder: Path, offset: int, presses: Presses, console: Console) -> int:
-    """Hear a run to its end, say its result; the exit status."""
-    outcome = actions.wait(keeper, folder, offset, console.hear, presses.order)
+    """Hear a run to its end, also while it waits to go on by itself; say its result; the exit
+    status."""
+    outcome = actions.follow_run(
+        keeper,
+        folder,
+        offset,
+        hear=console.hear,
+        orders=presses.order,
+        given_up=presses.pressed,
+    )
     result = summary(folder, outcome)
     console.result(result, _lines(result))
     return INTERRUPTED if presses.count else 0
@@ -50,6 +59,7 @@ def summary(folder: Path, outcome: Outcome) -> dict[str, Any]:
         "run": str(folder),
         "name": folder.name,
         "state": state.state,
+        "why": guard.headline(state),
         "steps": state.step,
         "train_loss": state.train_loss,
         "eval_loss": state.best_eval_loss,
@@ -93,6 +103,7 @@ def _warn(console: Console, found: list[Any]) -> None:
 def _lines(result: dict[str, Any]) -> list[str]:
     lines = [
         f"Run      {result['run']} ({result['state']} after {result['steps']} steps)",
+        *([f"Why      {result['why']}"] if result["why"] else []),
         f"Loss     {number(result['train_loss'])} training, {number(result['eval_loss'])} held out",
     ]
     if result["tokens_per_second"]:

@@ -21,7 +21,14 @@ from studio.client.actions.recipes import (
     machine_now,
     refusal,
 )
-from studio.client.actions.runs import prepare_run, resume_run, start_run, tell_run
+from studio.client.actions.runs import (
+    end_of_log,
+    follow_run,
+    prepare_run,
+    resume_run,
+    start_run,
+    tell_run,
+)
 from studio.client.actions.scoring import score
 from studio.client.actions.starter import download_starter
 from studio.client.cancelled import Cancelled, Fault
@@ -37,8 +44,10 @@ __all__ = [
     "diagnose",
     "download_model",
     "download_starter",
+    "end_of_log",
     "estimate",
     "examine",
+    "follow_run",
     "free_out",
     "import_folder",
     "import_gguf",

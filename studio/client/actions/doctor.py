@@ -69,6 +69,7 @@ def _machine(home: Home) -> Iterator[Finding]:
         return
     yield Finding(name="keeper", status="ok", text="The background process answers.")
     yield from (*_cards(machine), _processor(machine), _ram(machine), _disk(machine))
+    yield from (_awake(machine), _turning_off(machine), _power(machine))
 
 
 def _python() -> Finding:
@@ -196,6 +197,33 @@ def _disk(machine: Machine) -> Finding:
     status: Status = "warning" if free >= NO_DISK else "problem"
     fix = "Free some space, or choose a folder on another disk with --home."
     return Finding(name="disk", status=status, text=text, fix=fix)
+
+
+def _awake(machine: Machine) -> Finding:
+    name = "keep awake"
+    if "keep-awake" in machine.abilities:
+        return Finding(name=name, status="ok", text="The machine stays awake while a run trains.")
+    return Finding(
+        name=name,
+        status="warning",
+        text="The system doesn't let the studio keep the machine awake.",
+        fix="Switch automatic sleep off in the system's settings while you train.",
+    )
+
+
+def _turning_off(machine: Machine) -> Finding:
+    can = {"sleep": "put to sleep", "shut-down": "shut down"}
+    works = " and ".join(words for key, words in can.items() if key in machine.abilities)
+    text = f"The machine can be {works} after the queue." if works else "The system allows neither."
+    return Finding(name="sleep and shut down", status="ok", text=text)
+
+
+def _power(machine: Machine) -> Finding:
+    if machine.on_battery is None:
+        text = "There is none, so runs never pause for it."
+    else:
+        text = "The machine runs on it." if machine.on_battery else "The machine is plugged in."
+    return Finding(name="battery", status="ok", text=text)
 
 
 def _display() -> Finding:

@@ -12,6 +12,7 @@ import msgspec
 
 from studio.client.cancelled import Cancelled, Fault
 from studio.client.keeper import Keeper, Orders
+from studio.core import guard
 from studio.core.commands import AnyJob
 from studio.core.errors import StudioError
 from studio.core.events import AnyEvent, Ended, Failed
@@ -44,6 +45,13 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             return dict(state.result)
         if state.state == "cancelled":
             raise Cancelled(what)
+        if state.state == "paused":
+            why = f", and {found}" if (found := guard.headline(state)) else ""
+            raise StudioError(
+                f"{what} is paused",
+                f"It is saved after step {state.step}{why}.",
+                "Take it up with “finetune-studio resume”.",
+            )
         kind = Fault if self.fault else StudioError
         title = state.title or f"{what} ended early"
         raise kind(title, state.text or "Its process ended without a word.", state.fix)

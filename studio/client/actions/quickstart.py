@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from studio.client.actions.chatting import open_chat
-from studio.client.actions.jobs import Asked, Hear, Progress, wait
+from studio.client.actions.jobs import Asked, Hear, Progress
 from studio.client.actions.merging import free_out, merge
-from studio.client.actions.runs import start_run
+from studio.client.actions.runs import follow_run, start_run
 from studio.client.actions.scoring import score
 from studio.client.actions.starter import download_starter
 from studio.client.keeper import Keeper, Orders
@@ -63,7 +63,8 @@ def quickstart(
     if wanted.model.path == models.STARTER:
         download_starter(home, keeper=keeper, progress=progress, cancelled=cancelled)
     run = start_run(home, wanted, keeper=keeper, progress=progress, cancelled=cancelled)
-    trained = wait(keeper, run, 0, hear, orders).result("The run")
+    ended = follow_run(keeper, run, hear=hear, orders=orders, given_up=cancelled or (lambda: False))
+    trained = ended.result("The run")
     adapter, model = _adapter(trained), models.resolve(home, wanted.model)
     progress("Scoring the held-out rows", None)
     rows = datasets.score_rows(wanted.dataset[0])

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from studio.client.actions.jobs import Asked, Progress
+from studio.client.actions.jobs import Asked, Hear, Outcome, Progress, wait
 from studio.client.actions.recipes import examine, machine_now, refusal
 from studio.client.actions.starter import ensure_model
-from studio.client.keeper import Keeper, KeeperLost
+from studio.client.keeper import Keeper, KeeperLost, Orders
 from studio.client.preparer import Preparer
-from studio.core.commands import AnyCommand, Train
+from studio.core import guard
+from studio.core.commands import AnyCommand, Pause, Train
 from studio.core.errors import StudioError
 from studio.core.problem import Problem
 from studio.core.run_state import allowed
@@ -20,6 +21,7 @@ from studio.library import jobs, models, runs
 from studio.library.folders import Home, JobFolder
 
 Warn = Callable[[list[Problem]], None]
+LOOK_SECONDS = 0.5
 
 
 def prepare_run(
@@ -98,8 +100,7 @@ def resume_run(home: Home, folder: Path, *, keeper: Keeper) -> int:
     if jobs.living(folder) or _known(keeper, folder):
         return 0
     state = runs.startable(folder)
-    events = JobFolder(folder).events
-    offset = events.stat().st_size if events.exists() else 0
+    offset = end_of_log(folder)
     try:
         keeper.start(folder, Train(resume=state.state != "created"))
     except KeeperLost:
@@ -112,10 +113,12 @@ def resume_run(home: Home, folder: Path, *, keeper: Keeper) -> int:
 
 
 def tell_run(home: Home, text: str, command: AnyCommand, keeper: Keeper) -> Path:
-    """Pass a command to the living run that a name, path or beginning of a name means."""
+    """Pass a command to the living run that a name, path or beginning of a name means; a run that
+    waits to go on by itself can be told to stay paused."""
     folder = runs.find(home, text)
-    if not jobs.living(folder) and not _known(keeper, folder):
-        state = runs.state_of(folder)
+    state = runs.state_of(folder)
+    may_stay = isinstance(command, Pause) and guard.waits(state)
+    if not (may_stay or jobs.living(folder) or _known(keeper, folder)):
         raise StudioError(
             "The run is not at work",
             f"“{folder.name}” is {state.state}, so there is nobody to tell.",
@@ -125,6 +128,43 @@ def tell_run(home: Home, text: str, command: AnyCommand, keeper: Keeper) -> Path
         )
     keeper.tell(folder, command)
     return folder
+
+
+def follow_run(
+    keeper: Keeper,
+    folder: Path,
+    offset: int = 0,
+    *,
+    hear: Hear | None = None,
+    orders: Orders | None = None,
+    given_up: Asked = lambda: False,
+) -> Outcome:
+    """As `wait`, also through the times in which the run waits to go on by itself; whoever gives
+    up then leaves it waiting."""
+    outcome = wait(keeper, folder, offset, hear, orders)
+    while guard.waits(outcome.state):
+        offset = end_of_log(folder)
+        if not _goes_on(keeper, folder, given_up):
+            break
+        outcome = wait(keeper, folder, offset, hear, orders)
+    return outcome
+
+
+def _goes_on(keeper: Keeper, folder: Path, given_up: Asked) -> bool:
+    while guard.waits(runs.state_of(folder)):
+        if given_up():
+            return False
+        try:
+            keeper.receive(LOOK_SECONDS)
+        except KeeperLost:
+            keeper.watch_again(folder, end_of_log(folder))
+    return True
+
+
+def end_of_log(folder: Path) -> int:
+    """The byte behind the last event so far."""
+    events = JobFolder(folder).events
+    return events.stat().st_size if events.exists() else 0
 
 
 def _known(keeper: Keeper, folder: Path) -> bool:
