@@ -7,18 +7,19 @@ from collections.abc import Callable
 
 import torch
 
-from studio.engine.control import Control
 from studio.engine.data import Rows
 from studio.engine.setup import Setup
 
 _SAY_EVERY_SECONDS = 2.0
 
 
-def loss_on(setup: Setup, rows: Rows, control: Control, say: Callable[[float], None]) -> float:
+def loss_on(
+    setup: Setup, rows: Rows, listen: Callable[[], None], say: Callable[[float], None]
+) -> float:
     """Mean loss in nats of all trained tokens of these rows; nan without any.
 
     The model is in evaluation mode meanwhile; `say` hears now and then which share is done.
-    Raises CancelledByUserError when that is heard.
+    `listen` is called before each batch and may raise to break it off.
     """
     batches = setup.task.batches(
         [rows[index] for index in range(len(rows))],
@@ -29,7 +30,7 @@ def loss_on(setup: Setup, rows: Rows, control: Control, say: Callable[[float], N
     try:
         with torch.no_grad():
             for place, batch in enumerate(batches):
-                control.listen()
+                listen()
                 if time.monotonic() - said > _SAY_EVERY_SECONDS:
                     say(place / len(batches))
                     said = time.monotonic()

@@ -95,11 +95,15 @@ class Learner:
         )
 
     def held_out_loss(
-        self, rows: Rows, control: Control, say: Callable[[float], None], done: int
+        self,
+        rows: Rows,
+        listen: Callable[[], None],
+        say: Callable[[float], None],
+        done: int,
     ) -> float | None:
         """The mean loss on held-out rows; None where not one row finds room in memory."""
         while (
-            loss := rescue.within_memory(lambda: evaluate.loss_on(self.setup, rows, control, say))
+            loss := rescue.within_memory(lambda: evaluate.loss_on(self.setup, rows, listen, say))
         ) is None:
             smaller = rescue.evaluating_less(self.setup, rows.longest, self._context.folder)
             if smaller is None:

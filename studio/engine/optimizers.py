@@ -28,6 +28,22 @@ def build(model: nn.Module, training: TrainingPart, rate: float) -> torch.optim.
     return _of_bitsandbytes(model, groups, training, rate)
 
 
+@torch.no_grad()
+def page_again(optimizer: torch.optim.Optimizer) -> None:
+    """Put states that were loaded from a checkpoint back into paged memory.
+
+    bitsandbytes' own loading leaves them in the card's, where a run that only fitted by paging
+    has no room for them.
+    """
+    if not getattr(optimizer, "is_paged", False):
+        return
+    for weight, state in optimizer.state.items():
+        for name in ("state1", "state2"):
+            if weight.is_cuda and name in state:
+                buffer = optimizer.get_state_buffer(weight, dtype=state[name].dtype)  # type: ignore[attr-defined]
+                state[name] = buffer.copy_(state[name])
+
+
 def _kind(model: nn.Module, name: Optimizer) -> Optimizer:
     """Paging moves states between card and memory; on a processor there is nothing to page."""
     on_card = any(weight.is_cuda for weight in model.parameters())

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 import torch
-from torch import nn
 
 from studio.core import events
 from studio.core.disk import SPARE_BYTES, size
 from studio.core.errors import StudioError
-from studio.core.recipe import TrainingPart
-from studio.engine import checkpoint, failures
-from studio.engine.checkpoint import Checkpoints, Progress, Stateful
+from studio.engine import checkpoint, failures, rescue
+from studio.engine.checkpoint import Checkpoints, Progress
 from studio.engine.job import Context
+from studio.engine.learner import Learner
 from studio.library import disk
 
 
@@ -33,11 +32,13 @@ class Saving:
     the bound.
     """
 
-    def __init__(self, context: Context, training: TrainingPart, keeps_best: bool) -> None:
+    def __init__(self, context: Context, learner: Learner) -> None:
+        training = learner.setup.recipe.training
         self.checkpoints = Checkpoints(context.folder.checkpoints, training.keep_checkpoints)
         self._context = context
+        self._learner = learner
         self._minutes = training.save_every_minutes
-        self._keeps_best = keeps_best
+        self._keeps_best = training.keep_best and len(learner.setup.eval_rows) > 0
         self._at = time.monotonic()
         self._last: tuple[Progress, Path] | None = None
         self._step_seconds = 0.0
@@ -48,17 +49,17 @@ class Saving:
         """The run stands where this checkpoint is: nothing is at risk."""
         self._last, self._at = (msgspec.structs.replace(progress), path), time.monotonic()
 
-    def after_step(self, model: nn.Module, parts: dict[str, Stateful], seconds: float) -> None:
+    def after_step(self, seconds: float) -> None:
         """Hear how long a step took; after the first the optimizer's states are there."""
         self._step_seconds = seconds
         if not self._measured:
-            self.measure(model, parts)
+            self.measure()
             self._measured = True
 
-    def measure(self, model: nn.Module, parts: dict[str, Stateful]) -> None:
+    def measure(self) -> None:
         """See how large the next checkpoint will be, with the best weights beside it."""
-        weights = _bytes(checkpoint.trainable(model).values())
-        states = _bytes(part.state_dict() for part in parts.values())
+        weights = _bytes(checkpoint.trainable(self._learner.setup.model).values())
+        states = _bytes(part.state_dict() for part in self._learner.parts.values())
         self._next_bytes = weights * (2 if self._keeps_best else 1) + states
 
     def due(self) -> bool:
@@ -71,27 +72,30 @@ class Saving:
             return None
         return self._last[1]
 
-    def write(self, model: nn.Module, parts: dict[str, Stateful], progress: Progress) -> Path:
+    def write(self, progress: Progress) -> Path:
         """Write a checkpoint of this moment. Where there is no room for it beside the others,
         all but the newest of them go.
 
         Raises NoRoomError where there still is none: the newest then stands as it was.
         """
+        ready, parts = self._learner.setup, self._learner.parts
         try:
-            path = self.checkpoints.save(model, parts, progress)
+            path = self._within_memory(
+                lambda: self.checkpoints.save(ready.model, parts, progress), progress
+            )
         except Exception as error:
             if not failures.disk_full(error):
                 raise
             if self.checkpoints.keep_newest_alone(progress):
-                return self.write(model, parts, progress)
+                return self.write(progress)
             raise self._no_room(progress.step) from error
         self.began(progress, path)
         return path
 
-    def save(self, model: nn.Module, parts: dict[str, Stateful], progress: Progress) -> Path:
+    def save(self, progress: Progress) -> Path:
         """The same, and say so."""
         start = time.monotonic()
-        path = self.write(model, parts, progress)
+        path = self.write(progress)
         self._context.channel.emit(
             events.Saved(
                 step=progress.step,
@@ -101,6 +105,11 @@ class Saving:
             )
         )
         return path
+
+    def write_best(self, progress: Progress) -> None:
+        """Keep these weights as the best so far."""
+        model = self._learner.setup.model
+        self._within_memory(lambda: self.checkpoints.save_best(model, progress), progress)
 
     def short_of_room(self) -> str:
         """Why the run should pause while it can still be saved; empty where there is room."""
@@ -113,12 +122,18 @@ class Saving:
             f"of “{self._context.home.root}”, then resume."
         )
 
+    def _within_memory(self, save: Callable[[], Path], progress: Progress) -> Path:
+        while (path := rescue.within_memory(save)) is None:
+            self._learner.make_room("saving", progress.step)
+        return path
+
     def _no_room(self, step: int) -> NoRoomError:
         newest, _ = self.checkpoints.newest()
         stands = "nothing was learnt yet"
         if newest is not None:
             before = checkpoint.step_of(newest)
-            stands = f"the one of step {before} stands, so resuming repeats {step - before} steps"
+            again = "1 step" if step - before == 1 else f"{step - before} steps"
+            stands = f"the one of step {before} stands, and resuming repeats {again}"
         return NoRoomError(
             "Disk is full",
             f"There is no room for the checkpoint of step {step}; {stands}.",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -14,12 +11,25 @@ from studio.core import events
 from studio.core.commands import Train
 from studio.core.events import finite
 from studio.core.watchdog import Trouble
-from studio.engine import evaluate, failures, memory, rescue, save, schedule, setup, trouble
-from studio.engine.checkpoint import Checkpoints, Progress, size
+from studio.engine import (
+    chance,
+    evaluate,
+    failures,
+    memory,
+    optimizers,
+    rescue,
+    save,
+    schedule,
+    setup,
+    trouble,
+)
+from studio.engine.checkpoint import Checkpoints, Progress
 from studio.engine.control import CancelledByUserError, Control
 from studio.engine.data import Steps
+from studio.engine.held_out import BrokenOffError, HeldOut
 from studio.engine.job import Context
 from studio.engine.learner import Learner, StepResult
+from studio.engine.saving import NoRoomError, Saving
 from studio.engine.setup import Setup
 from studio.library import jobs
 
@@ -27,6 +37,10 @@ from studio.library import jobs
 def run(context: Context) -> None:
     """Train the run of this folder, and say how it ended."""
     _say_taken_up(context)
+    save.clear_up(context)
+    if (result := save.remembered(context.folder)) is not None:
+        _finish(context, result)
+        return
     control = Control(context.channel)
     try:
         _train(context, control)
@@ -55,14 +69,11 @@ class Training:
         self.control = control
         self.training = ready.recipe.training
         self.rows = ready.train_rows
-        self.eval_rows = ready.eval_rows
         self.steps = Steps.plan(len(self.rows), self.training)
         self.learner = Learner(context, ready, self.steps.total, control)
-        self.checkpoints = Checkpoints(context.folder.checkpoints)
+        self.saving = Saving(context, self.learner)
+        self.held_out = HeldOut(context, self.learner, self.saving)
         self.progress = Progress()
-        self.saved_at = time.monotonic()
-        self.evaluated_at = -1
-        self.enough = False
 
     @property
     def ready(self) -> Setup:
@@ -70,10 +81,11 @@ class Training:
         return self.learner.setup
 
     def begin(self) -> None:
-        """Go on from the newest whole checkpoint of a run that is resumed; say what was decided."""
-        job = self.context.job
-        if not (isinstance(job, Train) and job.resume and self._resume()):
-            self._write_checkpoint()
+        """Go on from the newest whole checkpoint where there is one, or write the first; say what
+        was decided."""
+        if not self._resume():
+            self.saving.write(self.progress)
+        self.saving.measure()
         decided = msgspec.to_builtins(self.ready.decided)
         self.channel.emit(
             events.Started(
@@ -87,13 +99,11 @@ class Training:
 
     def learn(self) -> None:
         """Step after step, until all are done, the user wants it to end or nothing improves."""
+        self._look()
         while self._going_on():
-            if not self._step():
+            if self._short_of_disk() or not self._step():
                 continue
-            step = self.progress.step
-            if schedule.evaluate_now(step, self.steps.total, self.training.eval_every):
-                self._evaluate()
-                self._sample()
+            self._look()
             self.control.listen()
             if self.control.take_sample():
                 self._sample()
@@ -101,35 +111,30 @@ class Training:
             if saving or not self._going_on():
                 saving = self._sound() and saving
             if saving:
-                self._save()
-
-    def _going_on(self) -> bool:
-        done = self.progress.step >= self.steps.total
-        return not (done or self.enough or self.control.leaving)
+                self.saving.save(self.progress)
 
     def end(self) -> None:
         """Leave a checkpoint, and unless the run is paused publish what was learnt.
 
         A run that is stopped before its first step has learnt nothing; it is paused.
         """
-        stopped = self.control.leaving and self.progress.step < self.steps.total
-        try:
-            path = self._save()
-        except Exception as error:
-            # A run that is done can still be published: an adapter takes less room.
-            if self.control.leaving or not failures.disk_full(error):
-                raise
-            path = ""
-        if stopped and (self.control.pause or self.progress.step == 0):
-            self.channel.emit(events.Paused(checkpoint=path, step=self.progress.step))
+        stopped = self.control.stop and self.progress.step < self.steps.total
+        path = self._leave_checkpoint()
+        if not self._may_publish() or not (self._looked() or self._evaluate()):
+            reason = self.control.reason
+            self.channel.emit(
+                events.Paused(checkpoint=path, step=self.progress.step, reason=reason)
+            )
             return
-        if self.evaluated_at != self.progress.step:
-            self._evaluate()
-        self._take_best()
+        if not stopped and self.progress.step < self.steps.total:
+            self.held_out.say_enough(self.progress)
+        self.held_out.take_best(self.progress)
         result = self._publish("stopped" if stopped else "finished")
-        if not stopped:
-            self.checkpoints.discard()
-        self.channel.emit(events.Finished(result=result, stopped=stopped))
+        if stopped:
+            self.channel.emit(events.Finished(result=result, stopped=True))
+            return
+        save.remember(self.context.folder, result)
+        _finish(self.context, result)
 
     def go_back(self, before: int | None = None) -> int | None:
         """Put model, optimizer, schedule, random numbers and progress back in place to the newest
@@ -138,26 +143,47 @@ class Training:
         Returns its step; None where there is no such checkpoint, and nothing was changed. A run
         writes one before its first step, so there is one unless the disk took it.
         """
-        path, damaged = self.checkpoints.newest(before)
+        path, damaged = self.saving.checkpoints.newest(before)
         for name in damaged:
             self.channel.note(f"The checkpoint {name} is damaged and was passed over.", "warning")
         if path is None:
             return None
-        peak = self.progress.peak_bytes
-        self.learner.optimizer.zero_grad()
-        self.progress = self.checkpoints.restore(path, self.ready.model, self.learner.parts)
+        peak, learner = self.progress.peak_bytes, self.learner
+        learner.optimizer.zero_grad()
+        self.progress = self.saving.checkpoints.restore(path, self.ready.model, learner.parts)
+        optimizers.page_again(learner.optimizer.optimizer)
         self.progress.peak_bytes = max(peak, self.progress.peak_bytes)
-        self.checkpoints.drop_after(path)
-        self.learner.keep_rate()
+        self.saving.checkpoints.drop_after(path)
+        self.saving.began(self.progress, path)
+        learner.keep_rate()
         return self.progress.step
 
     def _resume(self) -> bool:
+        """Whether there was something to go on from. Nothing is begun anew beside a checkpoint."""
+        job = self.context.job
         step = self.go_back()
-        if step is None:
+        if step is not None:
+            self.channel.note(f"Resumed from step {step}.")
+        elif isinstance(job, Train) and job.resume:
             self.channel.note("There is no checkpoint to resume from; the run begins anew.")
-            return False
-        self.channel.note(f"Resumed from step {step}.")
-        return True
+        return step is not None
+
+    def _over(self) -> bool:
+        """Whether there is nothing left to learn."""
+        return self.progress.step >= self.steps.total or self.held_out.enough(self.progress)
+
+    def _going_on(self) -> bool:
+        return not (self._over() or self.control.leaving)
+
+    def _looked(self) -> bool:
+        """Whether the held-out rows were looked at after the last step."""
+        return self.progress.evaluated_step == self.progress.step
+
+    def _may_publish(self) -> bool:
+        """Whether the run may end now: a pause leaves what takes more than a moment for later."""
+        if self.control.pause:
+            return self._over() and self._looked()
+        return not self.control.stop or self.progress.step > 0
 
     def _step(self) -> bool:
         """One step; False where the run had to go back instead."""
@@ -175,6 +201,7 @@ class Training:
         self.progress.train_loss = finite(result.loss)
         self.progress.peak_bytes = max(self.progress.peak_bytes, memory.peak())
         self._say_step(result, seconds)
+        self.saving.after_step(seconds)
         if wrong := self.learner.watchdog.hear(self.progress.step, result):
             self._meet(wrong)
             return False
@@ -200,7 +227,7 @@ class Training:
         """
         step = self.progress.step
         if self.training.on_trouble == "stop" or not self.learner.slow_down():
-            self.checkpoints.drop_from(wrong.since)
+            self.saving.checkpoints.drop_from(wrong.since)
             raise trouble.as_error(wrong)
         to_step = self.go_back(before=wrong.since)
         if to_step is None:
@@ -225,45 +252,31 @@ class Training:
             )
         )
 
-    def _evaluate(self) -> None:
-        if not len(self.eval_rows):
-            return
-        progress = self.progress
-        loss = self.learner.held_out_loss(
-            self.eval_rows, self.control, self._say_evaluating, progress.step
-        )
-        if loss is None:
-            return
-        self.evaluated_at = progress.step
-        best = math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss)
-        progress.eval_loss = finite(loss)
-        progress.worse_evaluations = 0 if best else progress.worse_evaluations + 1
-        if best:
-            progress.best_loss, progress.best_step = loss, progress.step
-            if self.training.keep_best:
-                self._with_room(lambda: self.checkpoints.save_best(self.ready.model, progress))
-        self.channel.emit(
-            events.Evaluated(step=progress.step, metrics={"loss": finite(loss)}, best=best)
-        )
-        self._look_whether_enough()
+    def _look(self) -> None:
+        """Evaluate and answer the prompts where that is due after this step; a run that was
+        paused or killed before it may owe it from before."""
+        step = self.progress.step
+        due = schedule.evaluate_now(step, self.steps.total, self.training.eval_every)
+        if step and due and not self._looked() and self._evaluate():
+            self._sample()
 
-    def _say_evaluating(self, share: float) -> None:
-        self.channel.stage("Evaluating", share)
+    def _evaluate(self) -> bool:
+        """Look at the held-out rows; False where a pause came first."""
+        return self.held_out.look(self.progress, self._between_batches)
 
-    def _look_whether_enough(self) -> None:
-        patience = self.training.early_stopping_patience
-        if patience and self.progress.worse_evaluations >= patience:
-            self.enough = True
-            self.channel.note(
-                f"The loss on held-out rows hasn't fallen for {patience} evaluations: "
-                f"stopped early at step {self.progress.step}."
-            )
+    def _between_batches(self) -> None:
+        self.control.listen()
+        if self.control.pause:
+            raise BrokenOffError
+        if self._time_to_save():
+            self.saving.save(self.progress)
 
     def _sample(self) -> None:
         if not self.ready.recipe.sample_prompts:
             return
         self.channel.stage("Answering the sample prompts")
-        answers = rescue.within_memory(lambda: evaluate.answers(self.ready))
+        with chance.untouched():
+            answers = rescue.within_memory(lambda: evaluate.answers(self.ready))
         if answers is None:
             self.channel.note(
                 "There is not enough free memory for the sample answers; they are left out this "
@@ -275,43 +288,27 @@ class Training:
 
     def _time_to_save(self) -> bool:
         """Whether a checkpoint is due; never of a state that looks wrong."""
-        due = time.monotonic() - self.saved_at > 60 * self.training.save_every_minutes
-        return due and not self.learner.watchdog.uneasy
+        new = self.saving.saved(self.progress) is None
+        return new and self.saving.due() and not self.learner.watchdog.uneasy
 
-    def _save(self) -> str:
-        start = time.monotonic()
-        path = self._write_checkpoint()
-        self.channel.emit(
-            events.Saved(
-                step=self.progress.step,
-                path=str(path),
-                bytes=size(path),
-                seconds=self.saved_at - start,
-            )
-        )
-        return str(path)
+    def _short_of_disk(self) -> bool:
+        """Whether the run has to pause while there still is room to save it, and say so."""
+        text = self.saving.short_of_room()
+        if not text or not self._sound():
+            return False
+        self.channel.note(text, "warning")
+        self.control.pause_for("disk")
+        return True
 
-    def _write_checkpoint(self) -> Path:
-        parts, progress = self.learner.parts, self.progress
-        path = self._with_room(lambda: self.checkpoints.save(self.ready.model, parts, progress))
-        self.saved_at = time.monotonic()
-        return path
-
-    def _with_room(self, save: Callable[[], Path]) -> Path:
-        """The path that `save` gives, tried until it finds the memory it needs."""
-        while (path := rescue.within_memory(save)) is None:
-            self.learner.make_room("saving", self.progress.step)
-        return path
-
-    def _take_best(self) -> None:
-        progress = self.progress
-        if not self.training.keep_best or progress.best_step in (0, progress.step):
-            return
-        if self.checkpoints.restore_best(self.ready.model, progress):
-            progress.eval_loss = progress.best_loss
-            self.channel.note(
-                f"Kept the weights of step {progress.best_step}, the best on held-out rows."
-            )
+    def _leave_checkpoint(self) -> str:
+        """Save where the last checkpoint isn't of just this moment; its path."""
+        try:
+            return str(self.saving.saved(self.progress) or self.saving.save(self.progress))
+        except NoRoomError:
+            # A run that is done can still be published: an adapter takes less room.
+            if self.control.leaving:
+                raise
+            return ""
 
     def _publish(self, state: str) -> dict[str, object]:
         progress, name = self.progress, self.context.folder.path.name
@@ -328,6 +325,12 @@ class Training:
             "tokens_per_second": progress.tokens / progress.seconds if progress.seconds else None,
             "peak_bytes": max(progress.peak_bytes, memory.peak()),
         }
+
+
+def _finish(context: Context, result: dict[str, object]) -> None:
+    """Nothing is left to resume; whoever dies in between says the same result when resumed."""
+    Checkpoints(context.folder.checkpoints).discard()
+    context.channel.emit(events.Finished(result=result))
 
 
 def _say_taken_up(context: Context) -> None:

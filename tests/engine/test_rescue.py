@@ -207,7 +207,7 @@ def test_evaluation_goes_on_with_smaller_batches(
     whole = trained(home, run_folder(home, wanted))
     folder = run_folder(home, wanted)
     memory.full = lambda task, batch: not torch.is_grad_enabled() and len(batch.input_ids) > 3
-    train.run(told(context_of(home, folder), 2, commands.Pause()))
+    train.run(told(context_of(home, folder), 3, commands.Pause()))
     first = said(folder, ev.Rescued)
     assert {(event.step, event.where) for event in first} == {(2, "the evaluation")}
     trained(home, folder, resume=True)
