@@ -21,6 +21,7 @@ from studio.core.errors import StudioError
 from studio.core.facts import DatasetReport, Example, Prepared
 from studio.core.hub import HubModel
 from studio.core.recipe import DataPart, DatasetPart, Recipe
+from studio.library import hub_datasets, settings
 from studio.library.folders import Home
 
 SILENCE_SECONDS = 60.0
@@ -58,13 +59,16 @@ class Preparer:
         on_progress: Progress | None = None,
         cancelled: Asked | None = None,
     ) -> DatasetReport:
-        """What a dataset is; with a model folder, its tokens as well."""
+        """What a dataset is; with a model folder, its tokens as well.
+
+        This and what follows downloads datasets of the hub that aren't here yet.
+        """
         return self.ask(
             wire.Inspect,
             DatasetReport,
             on_progress,
             cancelled,
-            dataset=tuple(dataset),
+            dataset=self.fetched(dataset, on_progress, cancelled),
             model=str(model or ""),
             data=data or DataPart(),
         )
@@ -86,7 +90,7 @@ class Preparer:
             list[Example],
             on_progress,
             cancelled,
-            dataset=tuple(dataset),
+            dataset=self.fetched(dataset, on_progress, cancelled),
             model=str(model),
             data=data or DataPart(),
             rows=tuple(rows),
@@ -103,6 +107,8 @@ class Preparer:
         cancelled: Asked | None = None,
     ) -> Prepared:
         """Write the data folder of a run."""
+        dataset = self.fetched(recipe.dataset, on_progress, cancelled)
+        recipe = msgspec.structs.replace(recipe, dataset=dataset)
         return self.ask(
             wire.Prepare,
             Prepared,
@@ -156,6 +162,31 @@ class Preparer:
         )
         return Path(path)
 
+    def fetched(
+        self,
+        dataset: Sequence[DatasetPart],
+        on_progress: Progress | None = None,
+        cancelled: Asked | None = None,
+    ) -> tuple[DatasetPart, ...]:
+        """The datasets with paths in place of the hub's names; what isn't here is downloaded."""
+        return tuple(self._fetched(part, on_progress, cancelled) for part in dataset)
+
+    def _fetched(
+        self, part: DatasetPart, on_progress: Progress | None, cancelled: Asked | None
+    ) -> DatasetPart:
+        with contextlib.suppress(StudioError):
+            return hub_datasets.located(self._home, part)
+        return self.ask(
+            wire.FetchDataset,
+            DatasetPart,
+            on_progress,
+            cancelled,
+            HUB_SILENCE_SECONDS,
+            part=part,
+            home=str(self._home.root.absolute()),
+            token=settings.token(self._home) or "",
+        )
+
     def token_count(
         self, model: Path, text: str = "", messages: Sequence[dict[str, Any]] = ()
     ) -> int:
@@ -204,7 +235,7 @@ class Preparer:
         return self._process
 
 
-_OF_THE_HUB = (wire.HubSearch, wire.Download)
+_OF_THE_HUB = (wire.HubSearch, wire.Download, wire.FetchDataset)
 
 
 class _Lost(Exception):

@@ -83,10 +83,55 @@ class TokenPiece(msgspec.Struct, frozen=True, kw_only=True):
     special: bool = False
 
 
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """What else a dataset might be, with the columns that it would be read by."""
+
+    format: str
+    confidence: float
+    reason: str = ""
+    roles: dict[str, str] = {}
+    learnt: str = ""
+
+
+class DatasetPiece(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the datasets of a recipe, by itself.
+
+    `path` is as the recipe names it, `revision` the commit of a hub dataset's copy. `files` are
+    read, the first of them being of the kind `kind`. `rows` are those taken (see
+    DatasetPart.limit), `passed_rows` sound ones that are not to be learnt, such as answers marked
+    as bad.
+    """
+
+    path: str
+    kind: str = ""
+    encoding: str = ""
+    files: int = 0
+    revision: str = ""
+    format: str = ""
+    confidence: float = 0.0
+    reason: str = ""
+    learnt: str = ""
+    columns: tuple[str, ...] = ()
+    roles: dict[str, str] = {}
+    unmapped: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    weight: float = 1.0
+    limit: int = 0
+    rows: int = 0
+    usable_rows: int = 0
+    evaluation_rows: int = 0
+    passed_rows: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
+
+
 class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the dataset page shows and the command line prints.
 
-    `trained_share` is trained tokens over all kept tokens. `histogram` counts rows by
+    `format`, `columns` and their like are those of the least certain dataset; `parts` has all
+    of them by themselves. `kind` is what its file is, `learnt` what of a row is learnt,
+    `unmapped` are columns that nothing is learnt from, `passed_rows` sound rows that are not to
+    be learnt. `trained_share` is trained tokens over all kept tokens. `histogram` counts rows by
     token length in bins of `bin_tokens`. Without a model there are no token figures (0).
     """
 
@@ -96,8 +141,15 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     columns: tuple[str, ...] = ()
     roles: dict[str, str] = {}
+    kind: str = ""
+    encoding: str = ""
+    learnt: str = ""
+    unmapped: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    parts: tuple[DatasetPiece, ...] = ()
     rows: int = 0
     usable_rows: int = 0
+    passed_rows: int = 0
     tokens: int = 0
     trained_tokens: int = 0
     trained_share: float = 0.0
@@ -116,6 +168,18 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     row: int
     pieces: tuple[TokenPiece, ...] = ()
     problem: str = ""
+
+
+class PreparedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one dataset of the recipe gave: rows written (repeated ones as often as they are),
+    rows that could not be used, and the commit of a hub dataset."""
+
+    path: str
+    train_rows: int = 0
+    eval_rows: int = 0
+    train_tokens: int = 0
+    left_out: int = 0
+    revision: str = ""
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,3 +203,4 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     template_digest: str = ""
     tokenizer_digest: str = ""
     seed: int = 0
+    parts: tuple[PreparedPart, ...] = ()

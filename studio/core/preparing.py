@@ -68,13 +68,21 @@ class Download(Ask, frozen=True, kw_only=True, tag="download"):
     token: str = ""
 
 
+class FetchDataset(Ask, frozen=True, kw_only=True, tag="fetch_dataset"):
+    """Bring a dataset of the hub under this home; a DatasetPart with the path of its copy."""
+
+    part: DatasetPart
+    home: str
+    token: str = ""
+
+
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="cancel"):
     """Give the request of this `id` up, at its next sign of progress."""
 
     id: int
 
 
-AnyAsk = Inspect | Examples | Prepare | TokenCount | HubSearch | Download | Cancel
+AnyAsk = Inspect | Examples | Prepare | TokenCount | HubSearch | Download | FetchDataset | Cancel
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer"):

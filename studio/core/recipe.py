@@ -41,8 +41,13 @@ class DatasetPart(Part, frozen=True, kw_only=True):
     """One dataset: "sample", a file or folder, or a hub id.
 
     `columns` maps a role (messages, prompt, completion, system, text, ...) to the
-    column that plays it; empty means recognised by itself. `weight` is the share with
-    which it is mixed in, relative to the others.
+    column that plays it; empty means recognised by itself. A column may be a path into a
+    nested one (“answers.text”) or a text with columns in it (“{title}: {body}”).
+
+    `weight` is how often one pass over the data takes each of its rows: 1 is once, 2 twice;
+    0.5 takes a half that the seed draws, 2.5 every row twice and a drawn half once more. A row
+    is never drawn twice before all of them were. `limit` takes no more than so many rows (of
+    the training files, and of those set aside): an even sample, always the same; 0 is all.
     """
 
     path: str
@@ -51,6 +56,7 @@ class DatasetPart(Part, frozen=True, kw_only=True):
     split: str | None = None
     revision: str | None = None
     weight: PositiveFloat = 1.0
+    limit: Natural = 0
 
 
 class LoraPart(Part, frozen=True, kw_only=True):

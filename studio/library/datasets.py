@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import msgspec
 
 from studio.core.errors import StudioError
 from studio.core.recipe import DatasetPart
-from studio.library import resources
+from studio.library import hub_datasets, resources
 
-SAMPLE = "sample"
+SAMPLE = hub_datasets.SAMPLE
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,16 +32,14 @@ def resolve(part: DatasetPart) -> Path:
     """The file or folder of a dataset; StudioError where there is none."""
     if part.path == SAMPLE:
         return resources.path("sample", "train.jsonl")
-    path = Path(part.path).expanduser()
-    if part.path and path.exists():
-        return path.absolute()
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", part.path) and not path.suffix:
-        raise StudioError(
-            "Dataset is not on this machine",
-            f"There is no file or folder “{part.path}” here; it looks like the name of a dataset "
-            "on the hub.",
-            "Download its files (jsonl, csv or parquet) and choose the file or their folder.",
-        )
+    try:
+        path = Path(part.path).expanduser()
+        if part.path and path.exists():
+            return path.absolute()
+    except (OSError, RuntimeError, ValueError):  # names that no system takes, homes of nobody
+        pass
+    if hub_datasets.hub_id(part):
+        raise hub_datasets.missing(part)
     raise StudioError(
         "Dataset not found",
         f"There is no file or folder “{part.path}”.",

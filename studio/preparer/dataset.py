@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -12,56 +14,95 @@ from studio.core.errors import StudioError
 from studio.core.recipe import DatasetPart
 from studio.library import datasets
 from studio.preparer import formats, shapes
-from studio.preparer.messages import BadRow, Sample, sample
-from studio.preparer.progress import Tell
+from studio.preparer.formats import About
+from studio.preparer.messages import BadRow, Sample
+from studio.preparer.packed import DataFile
+from studio.preparer.progress import Tell, silent
 from studio.preparer.records import Record
-from studio.preparer.shapes import Recognition
+from studio.preparer.samples import sample
+from studio.preparer.shapes import Recognition, Unrecognised
 from studio.preparer.sources import files_of
 
 
 class Row(msgspec.Struct, frozen=True):
     """One row of one file. `row` is its line number from 1; `content` says why it can't be used
-    where it can't. `evaluation` rows come from a file that its name sets aside for evaluation."""
+    where it can't, `note` what is odd about it. `evaluation` rows come from a file that its name
+    sets aside for evaluation. `part` is the place of its dataset in the recipe, from 0."""
 
     file: str
     row: int
     content: Sample | BadRow
     weight: float = 1.0
     evaluation: bool = False
+    part: int = 0
+    note: str = ""
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """One dataset whose shape is known."""
+    """One dataset whose shape is known. `about` says what its first file is."""
 
     part: DatasetPart
     path: Path
-    train: list[Path]
-    evaluation: list[Path]
+    train: list[DataFile]
+    evaluation: list[DataFile]
     recognition: Recognition
     columns: tuple[str, ...]
+    about: About
+
+    @property
+    def files(self) -> list[DataFile]:
+        return [*self.train, *self.evaluation]
 
 
 def open_all(parts: Sequence[DatasetPart]) -> list[Opened]:
     """Find the files and recognise their shapes; StudioError where that can't be done."""
     if not parts:
         raise StudioError("No dataset", "No dataset is chosen.", "Choose a file or folder.")
-    return [_open(part) for part in parts]
+    return [_open(part, place if len(parts) > 1 else None) for place, part in enumerate(parts)]
 
 
 def rows(opened: Sequence[Opened], tell: Tell) -> Iterator[Row]:
-    """Every row of every file in the order of the recipe."""
-    for one in opened:
-        for file in (*one.train, *one.evaluation):
-            for record in formats.read(file, tell):
-                content = _content(record, one.recognition)
-                aside = file in one.evaluation
-                yield Row(record.file, record.row, content, one.part.weight, aside)
+    """Every row of every file in the order of the recipe; of a limited dataset those drawn."""
+    for place, one in enumerate(opened):
+        for files, aside in ((one.train, False), (one.evaluation, True)):
+            for record in _records(files, one.part.limit, tell):
+                yield Row(
+                    record.file,
+                    record.row,
+                    _content(record, one.recognition),
+                    one.part.weight,
+                    aside or record.aside,
+                    place,
+                    record.note,
+                )
 
 
-def _open(part: DatasetPart) -> Opened:
+def drawn(count: int, limit: int) -> set[int]:
+    """The places of `limit` rows out of `count`, evenly spread and always the same."""
+    if count <= limit:
+        return set(range(count))
+    return set(heapq.nsmallest(limit, range(count), key=_draw))
+
+
+def _draw(place: int) -> bytes:
+    return blake2b(place.to_bytes(8, "little"), digest_size=8, person=b"limit").digest()
+
+
+def _records(files: Sequence[DataFile], limit: int, tell: Tell) -> Iterator[Record]:
+    every = itertools.chain.from_iterable(formats.read(file, tell) for file in files)
+    if not limit:
+        yield from every
+        return
+    places = drawn(sum(1 for _ in every), limit)
+    again = itertools.chain.from_iterable(formats.read(file, tell) for file in files)
+    yield from (record for place, record in enumerate(again) if place in places)
+
+
+def _open(part: DatasetPart, place: int | None) -> Opened:
     path = datasets.resolve(part)
     files = files_of(path, part)
-    first = itertools.islice(formats.read(files.train[0]), 2 * shapes.LOOKED_AT)
+    about = formats.about(files.train[0])
+    first = itertools.islice(formats.read(files.train[0], silent), 2 * shapes.LOOKED_AT)
     known = [record.values for record in first if not record.problem][: shapes.LOOKED_AT]
     if not known:
         raise StudioError(
@@ -69,9 +110,13 @@ def _open(part: DatasetPart) -> Opened:
             f"None of the first rows of “{files.train[0].name}” can be read.",
             "Choose another file, or fix this one.",
         )
-    columns = tuple(dict.fromkeys(name for values in known for name in values))
-    recognition = shapes.recognise(known, part.columns)
-    return Opened(part, path, files.train, files.evaluation, recognition, columns)
+    try:
+        recognition = shapes.recognise(known, part.columns)
+    except Unrecognised as error:
+        error.about, error.place = about, place
+        raise
+    columns = shapes.columns_of(known)
+    return Opened(part, path, files.train, files.evaluation, recognition, columns, about)
 
 
 def _content(record: Record, recognition: Recognition) -> Sample | BadRow:

@@ -22,17 +22,17 @@ DOWNLOAD_AGAIN = "Start the download again; it goes on where it stopped."
 
 
 @contextmanager
-def told(what: str, endpoint: str, token: str = "") -> Iterator[None]:
+def told(what: str, endpoint: str, token: str = "", kind: str = "model") -> Iterator[None]:
     """Raise StudioError for whatever of the hub or the network goes wrong in the block.
 
-    `what` is the model (or the text searched for) as a person named it.
+    `what` is the model or dataset (or the text searched for) as a person named it.
     """
     try:
         yield
     except StudioError:
         raise
     except Exception as error:
-        if advice := _advice(error, what, endpoint, token):
+        if advice := _advice(error, what, endpoint, token, kind):
             raise advice from error
         raise
 
@@ -42,31 +42,33 @@ def broken(error: BaseException) -> bool:
     return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
 
 
-def _advice(error: Exception, what: str, endpoint: str, token: str) -> StudioError | None:
+def _advice(
+    error: Exception, what: str, endpoint: str, token: str, kind: str
+) -> StudioError | None:
     if isinstance(error, GatedRepoError):
-        return gated(what, endpoint, token)
+        return gated(what, endpoint, token, kind)
     if isinstance(error, RevisionNotFoundError):
         return StudioError(
             "No such revision",
             f"{what} has no revision of that name.",
-            "Leave the revision out, or copy a commit from the model's page.",
+            f"Leave the revision out, or copy a commit from the {kind}'s page.",
         )
     if isinstance(error, RepositoryNotFoundError | HFValidationError):
-        return _missing(what, token)
+        return _missing(what, token, kind)
     if isinstance(error, HfHubHTTPError):
         return _answered(error.response.status_code, endpoint)
     if isinstance(error, OfflineModeIsEnabled) or broken(error):
         return StudioError(
             "The hub can't be reached",
             f"{endpoint} does not answer.",
-            "Check the network connection; models already on this machine work without it.",
+            f"Check the network connection; {kind}s already on this machine work without it.",
         )
     return _full(error)
 
 
-def gated(what: str, endpoint: str, token: str) -> StudioError:
+def gated(what: str, endpoint: str, token: str, kind: str = "model") -> StudioError:
     """The owner wants terms accepted, and the hub doesn't know that this user did."""
-    page = f"{endpoint}/{what}"
+    page = f"{endpoint}/{what}" if kind == "model" else f"{endpoint}/{kind}s/{what}"
     if token:
         text = f"Your token may not download {what} yet."
         return StudioError("Access not granted", text, f"Accept the terms on {page}, then retry.")
@@ -77,11 +79,11 @@ def gated(what: str, endpoint: str, token: str) -> StudioError:
     )
 
 
-def _missing(what: str, token: str) -> StudioError:
+def _missing(what: str, token: str, kind: str) -> StudioError:
     private = "your token may not see it" if token else "it is private and needs a token"
     return StudioError(
         "Not on the hub",
-        f"The hub has no model {what}, or {private}.",
+        f"The hub has no {kind} {what}, or {private}.",
         "Check how it is spelt: organisation/name.",
     )
 

@@ -50,10 +50,13 @@ class Source:
     commit: str
     endpoint: str
     token: str = ""
+    kind: str = "model"
 
     def url(self, name: str) -> str:
         """The address of one file."""
-        return hf_hub_url(self.repo, name, revision=self.commit, endpoint=self.endpoint)
+        return hf_hub_url(
+            self.repo, name, repo_type=self.kind, revision=self.commit, endpoint=self.endpoint
+        )
 
 
 def headers(token: str) -> dict[str, str]:
@@ -64,7 +67,7 @@ def headers(token: str) -> dict[str, str]:
 
 def of_siblings(siblings: Iterable[Any]) -> list[RemoteFile]:
     """The files at the top of a repository, from the hub's answer."""
-    files = [_file(sibling) for sibling in siblings]
+    files = [of_sibling(sibling) for sibling in siblings]
     return [file for file in files if "/" not in file.name and "\\" not in file.name]
 
 
@@ -88,11 +91,12 @@ def weights(files: list[RemoteFile], repo: str, index: Path) -> list[RemoteFile]
 
 
 def fetch(source: Source, file: RemoteFile, folder: Path, advance: Callable[[int], None]) -> None:
-    """Bring one file into the folder, going on from what an earlier try left of it.
+    """Bring one file to the top of the folder, going on from what an earlier try left of it.
 
     `advance` hears of every piece (bytes); what it raises ends the fetching and is passed on.
     """
-    target, part = folder / file.name, folder / f"{file.name}.part"
+    name = file.name.rpartition("/")[2]
+    target, part = folder / name, folder / f"{name}.part"
     if target.is_file() and target.stat().st_size == file.size:
         advance(file.size)
         return
@@ -161,7 +165,8 @@ def _is(file: RemoteFile, path: Path) -> bool:
     return digest.hexdigest() == file.git_sha1
 
 
-def _file(sibling: Any) -> RemoteFile:
+def of_sibling(sibling: Any) -> RemoteFile:
+    """One file of a repository, from the hub's answer."""
     lfs = sibling.lfs
     return RemoteFile(
         name=str(sibling.rfilename),

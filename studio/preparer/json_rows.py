@@ -1,93 +1,123 @@
-"""The rows of JSON files: one object a line, or an array of objects."""
+"""The rows of JSON files: one object a line, or documents of any make."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from studio.core.errors import StudioError
+from studio.preparer import json_documents
+from studio.preparer.json_values import Decoder, NotJson, Values, blank
+from studio.preparer.packed import DataFile
 from studio.preparer.progress import Tell
-from studio.preparer.records import Record, nothing_in, opened, short
-from studio.preparer.sources import encoding_of
+from studio.preparer.records import TOO_LONG, Overlong, Record, as_text, lines_of, nothing_in, short
+
+TRIED = 20
 
 
-def lines(path: Path, tell: Tell) -> Iterator[Record]:
-    with opened(path, tell) as text:
+def lines(file: DataFile, tell: Tell) -> Iterator[Record]:
+    """A row from each line; StudioError where the first TRIED lines hold none."""
+    decoder = Decoder()
+    with lines_of(file, tell) as text:
         good = bad = 0
         for number, line in enumerate(text, 1):
-            if not line.strip():
+            if not isinstance(line, Overlong) and blank(line):
                 continue
-            record = _json_record(path, number, line)
+            record = _record(file, number, line, decoder)
             good, bad = good + (not record.problem), bad + bool(record.problem)
-            if bad == 20 and not good:
-                raise _not_json(path, f"None of its first {bad} lines is a JSON object.")
+            if bad == TRIED and not good:
+                raise not_json(file, f"None of its first {bad} lines is a JSON object.")
             yield record
         if not good:
-            raise _not_json(path, "None of its lines is a JSON object.")
+            raise not_json(file, "None of its lines is a JSON object.")
 
 
-def _json_record(path: Path, row: int, line: str) -> Record:
+def document(file: DataFile, tell: Tell) -> Iterator[Record]:
+    """The rows of an array, of objects one after the other, or of a table in an object."""
     try:
-        value = json.loads(line.strip())
+        with as_text(file, tell) as (text, stream):
+            values = Values(text.read)
+            row = 0
+            for found in json_documents.rows(values):
+                tell(f"Reading {file.name}", stream.share())
+                row += 1
+                value = {"text": found.value} if isinstance(found.value, str) else found.value
+                yield _object(file, row, value, values.note, found.aside)
+            if not row:
+                raise nothing_in(file.name)
+    except (NotJson, RecursionError) as error:
+        raise not_json(file, f"{short(error)}.") from error
+
+
+def is_document(file: DataFile, named: str) -> bool:
+    """Whether a JSON file is something else than one object a line."""
+    decoder = Decoder()
+    tried = fit = 0
+    first = ""
+    with lines_of(file, lambda text, share: None) as text:
+        for line in text:
+            if blank(line):
+                continue
+            tried += 1
+            first = first or line.strip(" \t\r\n\ufeff")
+            fits = _is_row(line, decoder)
+            fit += fits
+            if tried == 1 and first[0] in "[{/" and not fits and named != "jsonl":
+                return True
+            if tried == 1 and first[0] == "[" and not fits:
+                return True
+            if tried == TRIED:
+                break
+    if tried == 1:
+        return named != "jsonl" or first[0] == "[" or not fit
+    return fit * 2 < tried and first[0] in "[{/"
+
+
+def _is_row(line: str, decoder: Decoder) -> bool:
+    try:
+        return isinstance(decoder.whole(line.strip(" \t\r\n\ufeff")), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _record(file: DataFile, row: int, line: str, decoder: Decoder) -> Record:
+    if isinstance(line, Overlong):
+        return Record(file.name, row, problem=TOO_LONG, fix="Split it, or leave it out.")
+    try:
+        value = decoder.whole(line.strip(" \t\r\n\ufeff"))
     except (ValueError, RecursionError) as error:
         why = f"is not valid JSON ({short(error)})"
         if isinstance(error, json.JSONDecodeError):
             why = f"is not valid JSON ({error.msg} at character {error.pos + 1})"
-        return Record(path.name, row, problem=why, fix="Fix or delete this line.")
-    return _object(path, row, value)
+        return Record(file.name, row, problem=why, fix="Fix or delete this line.")
+    return _object(file, row, value, decoder.note)
 
 
-def _object(path: Path, row: int, value: object) -> Record:
+def _object(file: DataFile, row: int, value: object, note: str = "", aside: bool = False) -> Record:
     if isinstance(value, dict):
-        return Record(path.name, row, value)
+        return Record(file.name, row, value, note=note, aside=aside)
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        return Record(path.name, row, {"messages": value})
+        return Record(file.name, row, {"messages": value}, note=note, aside=aside)
     why = f"is a JSON {_NAMES.get(type(value), 'value')}, not an object with named fields"
-    return Record(path.name, row, problem=why, fix='Write it as {"field": "value", …}.')
+    return Record(file.name, row, problem=why, fix='Write it as {"field": "value", …}.')
 
 
-_NAMES = {str: "string", int: "number", float: "number", list: "list", bool: "value"}
+_NAMES: dict[type[Any], str] = {
+    str: "string", int: "number", float: "number", list: "list", bool: "value",
+}  # fmt: skip
 
 
-def array(path: Path, tell: Tell) -> Iterator[Record]:
-    tell(f"Reading {path.name}", None)
-    encoding = encoding_of(path)
-    errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
-    text = path.read_text(encoding=encoding, errors=errors)
-    try:
-        whole = json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.msg != "Extra data":  # one object a line, under the name of .json
-            raise _not_json(
-                path, f"Line {error.lineno}, column {error.colno}: {error.msg}."
-            ) from error
-        yield from lines(path, tell)
-        return
-    except (ValueError, RecursionError) as error:
-        raise _not_json(path, f"{short(error)}.") from error
-    for row, value in enumerate(_rows_of(path, whole), 1):
-        tell(f"Reading {path.name}", None)
-        yield _object(path, row, value)
-
-
-def _rows_of(path: Path, whole: object) -> list[Any]:
-    """The array itself, or the only list of objects inside an object ({"data": […]})."""
-    if isinstance(whole, dict):
-        lists = [v for v in whole.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
-        is_data = len(lists) == 1 and not {"role", "from"} & set(lists[0][0])
-        whole = lists[0] if is_data else [whole]
-    if not isinstance(whole, list):
-        raise _not_json(path, "It holds a single value.")
-    if not whole:
-        raise nothing_in(path)
-    return whole
-
-
-def _not_json(path: Path, why: str) -> StudioError:
+def not_json(file: DataFile, why: str) -> StudioError:
+    """The error of a file that breaks the rules of JSON."""
     return StudioError(
         "Not JSON",
-        f"“{path.name}” is not valid JSON. {why}",
+        f"“{file.name}” is not valid JSON. {why}",
         'Write one object a line, such as {"messages": [{"role": "user", "content": "…"}, …]}.',
     )
+
+
+def looks_like_json(file: DataFile) -> bool:
+    """Whether the text begins as JSON does."""
+    with as_text(file, lambda text, share: None) as (text, _):
+        return Values(text.read).peek() in tuple("[{")

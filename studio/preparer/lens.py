@@ -58,7 +58,9 @@ def _example(encoder: Encoder, row: Row, data: DataPart) -> Example:
     if isinstance(content, Sample):
         content = encoder.encode([content], data)[0]
     if isinstance(content, BadRow):
-        return Example(row=row.row, problem=f"Row {row.row} {content.why}. {content.fix}")
+        return Example(row=row.row, problem=f"Row {row.row} {content.why}. {content.fix}".strip())
+    if not content.text:
+        content = encoder.spelt(content)
     return Example(row=row.row, pieces=tuple(_pieces(content, encoder.special, data.max_length)))
 
 

@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.ipc
 
 from studio.core.errors import StudioError
-from studio.core.facts import Prepared
+from studio.core.facts import Prepared, PreparedPart
 from studio.core.recipe import Recipe
 from studio.library import datasets
 from studio.library.files import sweep_partials, whole_folder, write_whole
 from studio.library.folders import JobFolder
 from studio.preparer import dataset
 from studio.preparer.messages import BadRow
+from studio.preparer.pieces import name_of, revision_of
 from studio.preparer.progress import Tell, Throttled, silent
 from studio.preparer.report import BATCH, encoded
 from studio.preparer.split import Split
@@ -36,6 +37,7 @@ class Placed(NamedTuple):
     digest: bytes
     weight: float
     evaluation: bool
+    part: int = 0
 
 
 def prepare(folder: Path, recipe: Recipe, model: Path, tell: Tell = silent) -> Prepared:
@@ -60,10 +62,15 @@ def _write(folder: Path, recipe: Recipe, model: Path, tell: Tell) -> Prepared:
     encoder = Encoder(model)
     tally = Tally(recipe.data)
     rows = folder / _ROWS
-    placed = _all_rows(rows, recipe, encoder, tally, tell)
+    left_out = [0] * len(recipe.dataset)
+    placed = _all_rows(rows, recipe, encoder, tally, left_out, tell)
     tally.check(encoder.template)
     split = Split(placed, recipe.data.eval_share, recipe.training.seed)
-    prepared = _divide(folder, rows, placed, split, tell)
+    parts = [
+        PreparedPart(path=name_of(p), revision=revision_of(p), left_out=n)
+        for p, n in zip(recipe.dataset, left_out, strict=True)
+    ]
+    prepared = _divide(folder, rows, placed, split, parts, tell)
     if not prepared.train_rows:
         raise StudioError(
             "No rows to train on",
@@ -87,26 +94,45 @@ def _write(folder: Path, recipe: Recipe, model: Path, tell: Tell) -> Prepared:
 
 
 def _all_rows(
-    path: Path, recipe: Recipe, encoder: Encoder, tally: Tally, tell: Tell
+    path: Path,
+    recipe: Recipe,
+    encoder: Encoder,
+    tally: Tally,
+    left_out: list[int],
+    tell: Tell,
 ) -> list[Placed]:
-    """Every usable row into one file in its order; splitting needs to have seen them all."""
+    """Every usable row into one file in its order; splitting needs to have seen them all.
+
+    `left_out` counts for each dataset the rows that aren't usable.
+    """
     placed: list[Placed] = []
     with Writer(path) as writer:
         opened = dataset.open_all(recipe.dataset)
         for row, tokens in encoded(opened, encoder, recipe.data, tell):
             if tokens is None or isinstance(tokens, BadRow):
                 tally.bad(row, tokens or BadRow("is empty", ""))
+                left_out[row.part] += 1
             elif digest := tally.good(row, tokens):
                 length = recipe.data.max_length
                 writer.write(tokens.ids[:length], tokens.labels(length))
-                placed.append(Placed(digest, row.weight, row.evaluation))
+                placed.append(Placed(digest, row.weight, row.evaluation, row.part))
+            else:
+                left_out[row.part] += 1
     return placed
 
 
-def _divide(folder: Path, rows: Path, placed: list[Placed], split: Split, tell: Tell) -> Prepared:
+def _divide(
+    folder: Path,
+    rows: Path,
+    placed: list[Placed],
+    split: Split,
+    parts: list[PreparedPart],
+    tell: Tell,
+) -> Prepared:
     """The rows again, each to its file; rows of a weight other than one are drawn or repeated."""
     digest = hashlib.sha256()
-    tokens = trained = longest = 0
+    trained = longest = 0
+    counted = [[0, 0, 0] for _ in parts]
     with Writer(folder / "train.arrow") as train, Writer(folder / "eval.arrow") as evaluation:
         for place, (ids, labels) in zip(placed, _read(rows), strict=True):
             tell("Writing the data", None)
@@ -116,14 +142,25 @@ def _divide(folder: Path, rows: Path, placed: list[Placed], split: Split, tell: 
                 (evaluation if held_out else train).write(ids, labels)
             digest.update(place.digest + bytes([held_out, min(copies, 255)]))
             longest = max(longest, len(ids))
+            counts = counted[place.part]
+            counts[held_out] += copies
             if not held_out:
-                tokens += copies * len(ids)
+                counts[2] += copies * len(ids)
                 trained += copies * sum(label >= 0 for label in labels)
     return Prepared(
-        train_rows=train.rows, eval_rows=evaluation.rows, train_tokens=tokens,
-        trained_tokens=trained, max_tokens=longest, max_length=0, template="",
+        train_rows=train.rows,
+        eval_rows=evaluation.rows,
+        train_tokens=sum(counts[2] for counts in counted),
+        trained_tokens=trained,
+        max_tokens=longest,
+        max_length=0,
+        template="",
         digest=digest.hexdigest(),
-    )  # fmt: skip
+        parts=tuple(
+            msgspec.structs.replace(part, train_rows=in_train, eval_rows=aside, train_tokens=tokens)
+            for part, (in_train, aside, tokens) in zip(parts, counted, strict=True)
+        ),
+    )
 
 
 class Writer:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from studio.core.errors import StudioError
+from studio.preparer import encodings, packed
+from studio.preparer.packed import DataFile
 from studio.preparer.progress import Tell
-from studio.preparer.sources import encoding_of
+
+LONGEST_ROW = 1 << 26
+"""Characters of a line or JSON value; what is longer is named and passed over."""
 
 
 class Record(msgspec.Struct, frozen=True):
     """One row of a file: its values, or the problem that keeps it from being one.
 
-    `row` is the line number from 1; in JSON arrays and parquet files the row number.
+    `row` is the line number from 1; in JSON documents and in files of columns the row's number.
+    `note` says what is odd about a row that is read all the same. `aside` rows come from a part
+    of the file that its name sets aside for evaluation.
     """
 
     file: str
@@ -26,25 +31,46 @@ class Record(msgspec.Struct, frozen=True):
     values: dict[str, Any] = {}
     problem: str = ""
     fix: str = ""
+    note: str = ""
+    aside: bool = False
 
 
-def nothing_in(path: Path) -> StudioError:
+class Overlong(str):
+    """Stands for a line of more than LONGEST_ROW characters."""
+
+
+TOO_LONG = f"is longer than {LONGEST_ROW >> 20} million characters"
+
+
+def nothing_in(name: str) -> StudioError:
     """The error of an empty file."""
-    return StudioError(
-        "Dataset is empty", f"There is no row in “{path.name}”.", "Choose another file."
-    )
+    return StudioError("Dataset is empty", f"There is no row in “{name}”.", "Choose another file.")
 
 
 @contextmanager
-def opened(path: Path, tell: Tell, newline: str | None = None) -> Iterator[Iterator[str]]:
-    """The lines of a text file; bytes that are no text become lone surrogates."""
-    encoding, size = encoding_of(path), path.stat().st_size or 1
-    errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
-    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding, errors, newline) as text:
+def as_text(
+    file: DataFile, tell: Tell, newline: str | None = None
+) -> Iterator[tuple[io.TextIOWrapper, packed.Stream]]:
+    """A file's text and the stream beneath; bytes that are no text become lone surrogates."""
+    encoding = encodings.of_file(file)
+    with packed.opened(file) as stream:
+        buffered = io.BufferedReader(stream, 1 << 18)
+        with io.TextIOWrapper(buffered, encoding.codec, encoding.errors, newline) as text:
+            yield text, stream
+
+
+@contextmanager
+def lines_of(file: DataFile, tell: Tell, newline: str | None = None) -> Iterator[Iterator[str]]:
+    """The lines of a text file; one that is too long is an Overlong."""
+    with as_text(file, tell, newline) as (text, stream):
 
         def lines() -> Iterator[str]:
-            for line in text:
-                tell(f"Reading {path.name}", raw.tell() / size)
+            while line := text.readline(LONGEST_ROW):
+                if len(line) == LONGEST_ROW and line[-1] not in "\r\n":
+                    while (rest := text.readline(LONGEST_ROW)) and rest[-1] not in "\r\n":
+                        tell(f"Reading {file.name}", stream.share())
+                    line = Overlong()
+                tell(f"Reading {file.name}", stream.share())
                 yield line
 
         yield lines()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+import msgspec
 
 from studio.core.facts import DatasetReport
 from studio.core.problem import Problem
 from studio.core.recipe import DataPart, DatasetPart
 from studio.preparer import dataset
+from studio.preparer import pieces as pieces_of
 from studio.preparer.dataset import Opened, Row
 from studio.preparer.messages import BadRow, Sample
+from studio.preparer.pieces import Counts
 from studio.preparer.progress import Tell, Throttled, silent
 from studio.preparer.shapes import Unrecognised
 from studio.preparer.tally import FIELD, Tally
@@ -34,13 +38,17 @@ def inspect(
     except Unrecognised as error:
         return _unrecognised(parts, error)
     encoder = Encoder(model) if model else None
-    tally = Tally(data, several_files=sum(len(o.train) + len(o.evaluation) for o in opened) > 1)
+    tally = Tally(data, several_files=sum(len(one.files) for one in opened) > 1)
+    counts = [Counts() for _ in opened]
     for row, tokens in encoded(opened, encoder, data, Throttled(tell)):
+        count = counts[row.part]
         if isinstance(tokens, BadRow):
             tally.bad(row, tokens)
+            count.bad(tokens)
         else:
-            tally.good(row, tokens)
-    return _report(opened, tally, encoder)
+            usable = tally.good(row, tokens)
+            count.good(row, tokens if usable else None, bool(usable), data.max_length)
+    return _report(opened, tally, counts, encoder)
 
 
 def encoded(
@@ -57,19 +65,28 @@ def encoded(
             yield row, row.content if isinstance(row.content, BadRow) else next(made)
 
 
-def _report(opened: Sequence[Opened], tally: Tally, encoder: Encoder | None) -> DatasetReport:
-    first = min(opened, key=lambda one: one.recognition.confidence)
-    formats = dict.fromkeys(one.recognition.format for one in opened)
+def _report(
+    opened: Sequence[Opened], tally: Tally, counts: Sequence[Counts], encoder: Encoder | None
+) -> DatasetReport:
+    pieces = tuple(pieces_of.piece(*pair) for pair in zip(opened, counts, strict=True))
+    first = min(pieces, key=lambda one: one.confidence)
     bin_tokens, histogram = _histogram(tally.lengths)
     return DatasetReport(
         path=", ".join(str(one.path) for one in opened),
-        format=", ".join(formats),
-        confidence=first.recognition.confidence,
-        reason=first.recognition.reason,
+        format=_all(one.format for one in pieces),
+        confidence=first.confidence,
+        reason=first.reason,
         columns=first.columns,
-        roles=first.recognition.roles,
+        roles=first.roles,
+        kind=_all(one.kind for one in pieces),
+        encoding=_all(one.encoding for one in pieces),
+        learnt=first.learnt,
+        unmapped=first.unmapped,
+        alternatives=first.alternatives,
+        parts=pieces,
         rows=tally.rows,
         usable_rows=tally.usable,
+        passed_rows=tally.passed,
         tokens=tally.tokens,
         trained_tokens=tally.trained,
         trained_share=tally.trained / tally.tokens if tally.tokens else 0.0,
@@ -79,16 +96,29 @@ def _report(opened: Sequence[Opened], tally: Tally, encoder: Encoder | None) -> 
         bin_tokens=bin_tokens,
         histogram=histogram,
         template=encoder.template.source if encoder else "",
-        problems=tally.problems(encoder.template if encoder else None),
+        problems=tally.problems(encoder.template if encoder else None)
+        + tuple(pieces_of.remarks(opened)),
     )
 
 
 def _unrecognised(parts: Sequence[DatasetPart], error: Unrecognised) -> DatasetReport:
-    problem = Problem(field=FIELD, text=error.text, fix=error.fix)
+    field = FIELD if error.place is None else f"{FIELD}[{error.place}]"
+    problem = Problem(field=field, text=error.text, fix=error.fix)
     path = ", ".join(part.path for part in parts)
-    return DatasetReport(
+    report = DatasetReport(
         path=path, format="", confidence=0.0, columns=error.columns, problems=(problem,)
     )
+    if error.about is not None:
+        report = msgspec.structs.replace(
+            report, kind=error.about.name, encoding=error.about.encoding
+        )
+    if error.recognition is None:
+        return report
+    return msgspec.structs.replace(report, **pieces_of.recognised(error.recognition, error.columns))
+
+
+def _all(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(filter(None, names)))
 
 
 def _histogram(lengths: Sequence[int]) -> tuple[int, tuple[int, ...]]:

@@ -137,6 +137,12 @@ def _download(ask: wire.Download, tell: Callable[[str, float | None], None]) -> 
     return str(download(ask.repo, ask.revision, Path(ask.target), ask.token, tell))
 
 
+def _fetch_dataset(ask: wire.FetchDataset, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.hub_datasets import fetch
+
+    return fetch(Home(Path(ask.home)), ask.part, ask.token, tell)
+
+
 # imported when asked for: a window that searches the hub needs no pyarrow, and the other way round
 WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.Inspect: _inspect,
@@ -145,6 +151,7 @@ WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.TokenCount: _token_count,
     wire.HubSearch: _hub_search,
     wire.Download: _download,
+    wire.FetchDataset: _fetch_dataset,
 }
 
 

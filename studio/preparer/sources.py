@@ -1,100 +1,103 @@
-"""From a path to the data files it stands for, and from a file to text."""
+"""From a path to the data files it stands for: a file, an archive, or a folder of either."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+import json
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from studio.core.errors import StudioError
 from studio.core.recipe import DatasetPart
+from studio.preparer import layout, packed
+from studio.preparer.layout import KINDS
+from studio.preparer.packed import DataFile
 
-STRUCTURED = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-PLAIN = (".txt", ".md")
-KINDS = ", ".join(suffix.removeprefix(".") for suffix in (*STRUCTURED, *PLAIN))
-_EVALUATION = re.compile(
-    r"(^|[^a-z])(valid|validation|val|dev|eval|test|heldout|held-out)([^a-z]|$)"
-)
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"PK": "zip", b"\x28\xb5": "zstandard", b"BZ": "bzip2"}
+_LARGEST_NOTE = 2_000_000
 
 
 class Files(NamedTuple):
     """The files to learn from, and those that their names set aside for evaluation."""
 
-    train: list[Path]
-    evaluation: list[Path]
+    train: list[DataFile]
+    evaluation: list[DataFile]
 
 
 def files_of(path: Path, part: DatasetPart) -> Files:
-    """The data files of a file or folder; StudioError where there is none to learn from.
+    """The data files of a path; StudioError where there is none to learn from.
 
-    In a folder, files whose names say test, validation and the like are for evaluation. A `split`
-    keeps only the files that have it in their names.
+    In folders and archives, files whose names say test, validation and the like are for
+    evaluation, unless a `split` is asked for.
     """
-    if path.is_file():
-        return Files([path], [])
-    found = _in_folder(path)
-    if part.split:
-        found = [file for file in found if part.split.casefold() in file.stem.casefold()]
-    evaluation = [file for file in found if _EVALUATION.search(file.stem.casefold())]
-    train = [file for file in found if file not in evaluation] or evaluation
-    if not train:
-        raise StudioError(
-            "No data in this folder",
-            f"The folder “{path.name}” holds no file that can be learnt from"
-            + (f" with “{part.split}” in its name." if part.split else "."),
-            f"Choose a folder with files of these kinds: {KINDS}.",
-        )
-    return Files(train, evaluation if train is not evaluation else [])
+    if path.is_file() and packed.packing(path) != "zip":
+        return Files([DataFile(path)], [])
+    there = _in_archive(path) if path.is_file() else _in_folder(path)
+    names = layout.plain_only_alone([name for name in there if layout.readable(name)])
+    readme = "" if path.is_file() else _text(path / "README.md")
+    chosen = layout.choose(names, readme, part.config or "", part.split or "")
+    if not chosen.train:
+        raise _nothing(path)
+    train, evaluation = (
+        [there[name] for name in names] for names in (chosen.train, chosen.evaluation)
+    )
+    return Files(train, evaluation)
 
 
-def encoding_of(path: Path) -> str:
-    """The text encoding by its byte-order mark, or by where its zero bytes stand; else UTF-8.
+def _in_folder(path: Path) -> dict[str, DataFile]:
+    found: dict[str, DataFile] = {}
+    saved: dict[Path, set[str]] = {}
+    for file in sorted(path.rglob("*")):
+        name = file.relative_to(path).as_posix()
+        if not layout.readable(name) or not file.is_file():
+            continue
+        if file.suffix.casefold() == ".arrow" and not _is_listed(file, saved):
+            continue
+        if file.suffix.casefold() == ".zip":
+            found |= {f"{name}/{inner}": file_ for inner, file_ in _in_archive(file).items()}
+        else:
+            found[name] = DataFile(file, label=name)
+    return found
 
-    Raises StudioError for an empty file and for what is no text at all.
-    """
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if not head.strip():
-        raise StudioError(
-            "Dataset is empty", f"There is no row in “{path.name}”.", "Choose another file."
-        )
-    for mark, kind in _COMPRESSED.items():
-        if head.startswith(mark) and not head[:64].isascii():
-            raise _no_text(
-                path, f"it is compressed ({kind})", "Unpack it and choose what was in it."
+
+def _in_archive(path: Path) -> dict[str, DataFile]:
+    names = [name for name in packed.members(path) if layout.readable(name)]
+    return {name: DataFile(path, name) for name in names if PurePosixPath(name).suffix != ".zip"}
+
+
+def _is_listed(file: Path, saved: dict[Path, set[str]]) -> bool:
+    """Whether state.json of `save_to_disk`, where there is one, names this file."""
+    if file.parent not in saved:
+        saved[file.parent] = _listed_in(file.parent / "state.json")
+    return not saved[file.parent] or file.name in saved[file.parent]
+
+
+def _listed_in(state: Path) -> set[str]:
+    try:
+        said = json.loads(_text(state) or "{}")
+        if said.get("_indices_data_files"):
+            raise StudioError(
+                "A selection of rows",
+                f"“{state.parent.name}” was saved as a selection from other rows, which only the "
+                "program that saved it can read.",
+                "Call flatten_indices() before save_to_disk(), and save it again.",
             )
-    if head.startswith((b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")):
-        return "utf-32"
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "utf-16"
-    if b"\0" in head:
-        return _encoding_by_zeros(path, head)
-    return "utf-8-sig"
+        return {str(one["filename"]) for one in said.get("_data_files", [])}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return set()
 
 
-def _encoding_by_zeros(path: Path, head: bytes) -> str:
-    odd, even = head[1::2].count(0), head[0::2].count(0)
-    if odd > len(head) // 4 and not even:
-        return "utf-16-le"
-    if even > len(head) // 4 and not odd:
-        return "utf-16-be"
-    raise _no_text(path, "it holds zero bytes", f"Choose a file of one of these kinds: {KINDS}.")
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST_NOTE:
+            return ""
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
-def _in_folder(path: Path) -> list[Path]:
-    shown = [
-        file
-        for file in sorted(path.rglob("*"))
-        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
-    ]
-    structured = [file for file in shown if file.suffix.casefold() in STRUCTURED]
-    return structured or [
-        file
-        for file in shown
-        if file.suffix.casefold() in PLAIN and file.stem.casefold() not in ("readme", "license")
-    ]
-
-
-def _no_text(path: Path, why: str, fix: str) -> StudioError:
-    return StudioError("Not a text file", f"“{path.name}” can't be read: {why}.", fix)
+def _nothing(path: Path) -> StudioError:
+    what = "archive" if path.is_file() else "folder"
+    return StudioError(
+        f"No data in this {what}",
+        f"The {what} “{path.name}” holds no file that can be learnt from.",
+        f"Choose a {what} with files of these kinds: {KINDS}.",
+    )

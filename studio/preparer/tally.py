@@ -10,7 +10,7 @@ from studio.core.errors import StudioError
 from studio.core.problem import Problem, Severity
 from studio.core.recipe import DataPart
 from studio.preparer.dataset import Row
-from studio.preparer.messages import BadRow
+from studio.preparer.messages import BadRow, Passed
 from studio.preparer.template import Template
 from studio.preparer.tokens import Tokens
 
@@ -26,27 +26,33 @@ class Tally:
 
     def __init__(self, data: DataPart, several_files: bool = False) -> None:
         self.rows = self.usable = self.tokens = self.trained = self.longest = 0
-        self.repeated = self.cut = self.out_of_reach = 0
+        self.repeated = self.cut = self.out_of_reach = self.passed = 0
         self.lengths: list[int] = []
         self._data = data
         self._several = several_files
         self._bad: list[Problem] = []
+        self._odd: dict[str, tuple[str, int]] = {}
         self._unnamed = self._folded = self._merged = self._endless = self._control = 0
         self._seen: set[bytes] = set()
 
     def bad(self, row: Row, why: BadRow) -> None:
-        """Count a row that can't be used."""
+        """Count a row that can't be used, or is not to be."""
         self.rows += 1
+        if isinstance(why, Passed):
+            self.passed += 1
+            return
         if len(self._bad) == NAMED:
             self._unnamed += 1
             return
-        place = f"{row.file}, row {row.row}" if self._several else f"Row {row.row}"
-        text = f"{place} {why.why}. It is left out."
+        text = f"{self._place(row)} {why.why}. It is left out."
         self._bad.append(_problem(text, why.fix, "warning", row.row))
 
     def good(self, row: Row, tokens: Tokens | None) -> bytes:
         """Count a row; its digest, or nothing where all that is left after the cut is untrained."""
         self.rows += 1
+        if row.note:
+            place, count = self._odd.get(row.note, (self._place(row), 0))
+            self._odd[row.note] = place, count + 1
         if tokens is None:
             content = msgspec.msgpack.encode(row.content)
             return self._count(blake2b(content, digest_size=16).digest())
@@ -75,6 +81,12 @@ class Tally:
         if self._mostly_broken():
             found.append(self._most_rows())
         found += self._about_length()
+        for note, (place, count) in self._odd.items():
+            text = f"{place} {note}{_and_more(count - 1)}."
+            found.append(_problem(text, "It is read all the same.", "info"))
+        if self.passed:
+            text = f"{_rows(self.passed, 'is', 'are')} marked as bad answers and not learnt."
+            found.append(_problem(text, "", "info"))
         if self.repeated:
             text = f"{_rows(self.repeated, 'repeats', 'repeat')} another row (duplicates)."
             found.append(_problem(text, "Delete the copies, unless they are meant.", "warning"))
@@ -88,6 +100,9 @@ class Tally:
         if self.out_of_reach:
             masked = self._masked()
             raise StudioError("Every token is masked", masked.text, masked.fix, problems)
+        if self.passed and not self._broken:
+            text = "All rows are marked as bad answers; none is left to learn."
+            raise StudioError("No usable rows", text, "Add rows with good answers.", problems)
         most = self._most_rows()
         first = self._bad[0].text if self._bad else ""
         raise StudioError("No usable rows", f"{most.text} {first}".strip(), most.fix, problems)
@@ -97,6 +112,9 @@ class Tally:
         self.repeated += digest in self._seen
         self._seen.add(digest)
         return digest
+
+    def _place(self, row: Row) -> str:
+        return f"{row.file}, row {row.row}" if self._several else f"Row {row.row}"
 
     @property
     def _broken(self) -> int:
@@ -154,6 +172,12 @@ class Tally:
             text = f"In {_rows(self._merged)} one untrained token spans the answer's beginning."
             found.append(_problem(text, "Begin answers without a blank.", "info"))
         return found
+
+
+def _and_more(count: int) -> str:
+    if not count:
+        return ""
+    return f" (and {_rows(count, 'more', 'more')} like it)"
 
 
 def _rows(count: int, one: str = "", more: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -71,7 +72,7 @@ class Encoder:
         chats = iter(self.tokenizer.encode_batch(texts, add_special_tokens=False))
         return [
             r
-            if isinstance(r, BadRow)
+            if isinstance(r, BadRow | Tokens)
             else self._plain(r, data.train_on)
             if isinstance(r, str)
             else self._chat(r, next(chats), sample, data.train_on)
@@ -82,7 +83,27 @@ class Encoder:
         """How many tokens the text is, special ones aside that the tokenizer would add."""
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def _rendered(self, sample: Sample) -> Rendered | str | BadRow:
+    def spelt(self, tokens: Tokens) -> Tokens:
+        """Given token ids with the text that each of them stands for."""
+        pieces = self.tokenizer.decode_batch([[i] for i in tokens.ids], skip_special_tokens=False)
+        ends = list(itertools.accumulate(map(len, pieces)))
+        offsets = list(itertools.pairwise([0, *ends]))
+        return msgspec.structs.replace(tokens, text="".join(pieces), offsets=offsets)
+
+    def _given(self, sample: Sample) -> Tokens | BadRow:
+        """A row that brings its token ids; its labels say what is trained."""
+        if max(sample.ids) >= self.tokenizer.get_vocab_size():
+            return BadRow(
+                f"has the token id {max(sample.ids)}, which the model doesn't know",
+                "Tokenize the rows with the tokenizer of this model.",
+            )
+        trained = [label != UNTRAINED for label in sample.labels]
+        trained[0] = False
+        return Tokens("", list(sample.ids), trained, [(0, 0)] * len(sample.ids))
+
+    def _rendered(self, sample: Sample) -> Rendered | Tokens | str | BadRow:
+        if sample.ids:
+            return self._given(sample)
         if not sample.messages:
             return sample.text
         try:

@@ -122,11 +122,11 @@ def test_table_rows_of_another_width_are_named_by_their_first_line(tmp_path: Pat
         ("a.json", b"42", "Not JSON"),
         ("a.json", b"[" * 100_000, "Not JSON"),
         ("a.csv", b"a,a\n1,2\n", "Table has no proper header"),
-        ("a.csv", b"a,,b\n1,2,3\n", "Table has no proper header"),
+        ("a.csv", b",,\n1,2,3\n", "Table has no proper header"),
         ("a.csv", b"only,a,header\n", "Dataset is empty"),
         ("a.parquet", b"PAR1 and no more", "Parquet file is damaged"),
         ("a.parquet", b"not parquet", "Parquet file is damaged"),
-        ("a.jsonl", b"\x1f\x8b\x08\x00\x00", "Not a text file"),
+        ("a.jsonl", b"\x1f\x8b\x08\x00\x00", "Packed file is damaged"),
         ("a.txt", b"\x00\x01\x02\x00\x00" * 9, "Not a text file"),
         ("a.jsonl", b"\xff\xfe{\x00\x00\xd8a\x00", "Not a text file"),
         ("picture.png", b"\x89PNG\r\n\x1a\n", "Unknown kind of file"),
@@ -155,12 +155,12 @@ def test_a_folder_sets_files_for_evaluation_aside(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         written(tmp_path / name, '{"text": "a"}')
     train, evaluation = files_of(tmp_path, DatasetPart(path="x"))
-    assert {f.name for f in train} == {"train-0.jsonl", "train-1.jsonl"}
+    assert {f.name for f in train} == {"train-0.jsonl", "sub/train-1.jsonl"}
     assert [f.name for f in evaluation] == ["test.jsonl"]
     only = files_of(tmp_path, DatasetPart(path="x", split="test"))
     assert [f.name for f in only.train] == ["test.jsonl"]
     assert only.evaluation == []
-    with pytest.raises(StudioError, match="No data in this folder"):
+    with pytest.raises(StudioError, match="No such split"):
         files_of(tmp_path, DatasetPart(path="x", split="nowhere"))
 
 

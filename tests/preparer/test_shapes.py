@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.errors import StudioError
-from studio.preparer.messages import BadRow, Sample, sample
+from studio.preparer.messages import BadRow, Sample
+from studio.preparer.samples import sample
 from studio.preparer.shapes import Unrecognised, recognise
 
 CHAT = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}]
@@ -112,7 +113,9 @@ def test_bad_chats_say_why(chat: object, said: str) -> None:
     assert caught.value.fix
 
 
-@pytest.mark.parametrize(("value", "said"), [(None, "nothing"), (3, "no text"), (" ", "is empty")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(None, "nothing"), (True, "no text"), (" ", "is empty")]
+)
 def test_bad_fields_say_why(value: object, said: str) -> None:
     with pytest.raises(BadRow, match=said):
         sample({"q": "hi", "a": value}, {"prompt": "q", "completion": "a"})

@@ -16,7 +16,7 @@ from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import Estimate
 from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
-from studio.library import datasets, models, settings
+from studio.library import datasets, hub_datasets, models, settings
 from studio.library.folders import Home
 
 
@@ -164,6 +164,8 @@ def _dataset(
 
 
 def _resolves(part: DatasetPart, parts: tuple[DatasetPart, ...], found: list[Problem]) -> bool:
+    if hub_datasets.hub_id(part):
+        return True  # fetched when its rows are read
     try:
         datasets.resolve(part)
     except StudioError as error:
