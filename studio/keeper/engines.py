@@ -19,7 +19,7 @@ from studio.core.wire import JobRow
 from studio.keeper import outcome, sweep
 from studio.keeper.engine import FINAL, OUTLIVES, Engine, adopt, launch
 from studio.keeper.watch import Cursor
-from studio.library import jobs
+from studio.library import jobs, runs
 from studio.library.folders import Home, JobFolder
 
 _log = logging.getLogger(__name__)
@@ -40,8 +40,10 @@ class Engines:
     def recover(self) -> None:
         """Adopt every engine that lives, and end the log of every one that died unseen.
 
-        Folders of chats, merges and the like that nobody touched for a week are deleted.
+        Folders of chats, merges and the like that nobody touched for a week are deleted, and so
+        are runs that a killed client left half prepared.
         """
+        runs.sweep_unprepared(self._home)
         marked = sweep.marked()
         for folder in self._folders():
             try:

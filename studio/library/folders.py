@@ -131,8 +131,18 @@ class JobFolder:
         return self.path / "engine.lock"
 
     @property
+    def preparing(self) -> Path:
+        """Held by the client that prepares the rows, and gone once they are there."""
+        return self.path / "preparing.lock"
+
+    @property
     def data(self) -> Path:
         return self.path / "data"
+
+    @property
+    def manifest(self) -> Path:
+        """There once the rows are."""
+        return self.data / "manifest.json"
 
     @property
     def checkpoints(self) -> Path:

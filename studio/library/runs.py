@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,9 +16,10 @@ from studio.core.commands import Train
 from studio.core.errors import StudioError
 from studio.core.recipe import Recipe, to_yaml
 from studio.core.run_state import RunState, allowed, replay
-from studio.library import jobs, trash
-from studio.library.files import PARTIAL, write_whole
+from studio.library import jobs, locks, trash
+from studio.library.files import PARTIAL, remove_folder, write_whole
 from studio.library.folders import Home, JobFolder, free_path, legal_name
+from studio.library.locks import Lock
 
 
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +43,32 @@ def create(home: Home, recipe: Recipe) -> Path:
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+@contextlib.contextmanager
+def preparing(folder: Path) -> Iterator[None]:
+    """While a run's rows are being prepared; where that fails, nothing is left of the run."""
+    places = JobFolder(folder)
+    lock = Lock(places.preparing)
+    lock.acquire()
+    try:
+        yield
+    except BaseException:
+        lock.release()
+        remove_folder(folder)
+        raise
+    lock.release()
+    places.preparing.unlink(missing_ok=True)
+
+
+def sweep_unprepared(home: Home) -> None:
+    """Delete the runs without rows whose client was killed while it prepared them."""
+    for folder in _folders(home.runs):
+        places = JobFolder(folder)
+        with contextlib.suppress(OSError):
+            begun = places.preparing.exists() and not places.manifest.exists()
+            if begun and not locks.held(places.preparing) and not jobs.living(folder):
+                remove_folder(folder)
 
 
 def recipe_of(folder: Path) -> Recipe:
@@ -77,7 +106,7 @@ def startable(folder: Path) -> RunState:
             f"“{folder.name}” {ended.get(state.state, f'is {state.state}')}.",
             "Start a new run with a recipe that trains longer.",
         )
-    if not (JobFolder(folder).data / "manifest.json").is_file():
+    if not JobFolder(folder).manifest.is_file():
         raise StudioError(
             "The run was never prepared",
             f"“{folder.name}” has no tokenized rows; preparing it was cut short.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,12 +60,10 @@ def prepare_run(
     if warn:
         warn(checked.problems)
     model = models.resolve(home, checked.recipe.model)
+    runs.sweep_unprepared(home)
     folder = runs.create(home, checked.recipe)
-    try:
+    with runs.preparing(folder):
         preparer.prepare(folder, checked.recipe, model, on_progress=say, cancelled=cancelled)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     return folder
 
 
