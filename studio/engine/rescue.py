@@ -14,8 +14,9 @@ from studio.core import memory as arithmetic
 from studio.core.errors import StudioError
 from studio.core.recipe import Recipe
 from studio.engine import attach, failures, memory
+from studio.engine.decided import Decided, decided_before, remember
 from studio.engine.job import Context
-from studio.engine.setup import Decided, Setup, decided_before, remember
+from studio.engine.setup import Setup
 from studio.library import models, runs
 from studio.library.folders import JobFolder
 

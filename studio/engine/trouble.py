@@ -13,7 +13,8 @@ from torch import nn
 from studio.core.errors import StudioError
 from studio.core.watchdog import Trouble, Watchdog, broken_weights, nothing_trained
 from studio.engine.checkpoint import trainable
-from studio.engine.setup import Setup, remember
+from studio.engine.decided import remember
+from studio.engine.setup import Setup
 from studio.library.folders import JobFolder
 
 MOST_ROLL_BACKS = 2

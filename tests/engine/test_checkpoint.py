@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import torch
 from accelerate.state import AcceleratorState
 
 from studio.core import commands
@@ -14,11 +16,12 @@ from studio.core.commands import Train
 from studio.core.recipe import LoraPart
 from studio.engine import train
 from studio.engine.checkpoint import Checkpoints
+from studio.engine.conditions import here as conditions_here
 from studio.library import files, jobs
 from studio.library.folders import Home, JobFolder
 from tests.engine.making import changed, context_of, losses, recipe, run_folder, said, told
 
-RESUMED = {
+RESUMED: dict[str, dict[str, Any]] = {
     "lora": {},
     "8-bit optimizer": {"optimizer": "adamw_8bit"},
     "qlora": {"method": "qlora", "dtype": "bfloat16"},
@@ -153,6 +156,60 @@ def test_decisions_are_kept_for_the_resumed_run(home: Home, tiny_model: Path) ->
     AcceleratorState._reset_state(reset_partial_state=True)
     train.run(told(context_of(home, folder, Train(resume=True)), 2, commands.Pause()))
     assert said(folder, ev.Started)[-1].decided["dtype"] == other
+
+
+def decided_otherwise(home: Home, tiny_model: Path, **changes: object) -> Path:
+    """A run that was paused after a step, with another decided.json."""
+    folder = run_folder(home, recipe(tiny_model, max_steps=2))
+    train.run(told(context_of(home, folder), 1, commands.Pause()))
+    decided = msgspec.json.decode(JobFolder(folder).decided.read_bytes())
+    files.write_whole(JobFolder(folder).decided, msgspec.json.encode(decided | changes))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    return folder
+
+
+def differences(folder: Path) -> list[str]:
+    return [n.text for n in said(folder, ev.Note) if "may differ in the last digits" in n.text]
+
+
+def test_what_breaks_exactness_is_said_in_one_sentence(home: Home, tiny_model: Path) -> None:
+    conditions = conditions_here(torch.device("cpu")) | {"torch": "1.0", "device": "Abacus 3"}
+    folder = decided_otherwise(
+        home, tiny_model, threads=999, micro_batch_size=2, conditions=conditions
+    )
+    train.run(context_of(home, folder, Train(resume=True)))
+    [text] = differences(folder)
+    assert "processor threads, not 999" in text
+    assert f"torch is {torch.__version__}, not 1.0" in text
+    assert ", not Abacus 3" in text
+    decided = said(folder, ev.Started)[-1].decided
+    assert decided["micro_batch_size"] == 2  # what the machine still can is taken over
+    assert decided["threads"] < 999
+    assert decided["conditions"] == conditions_here(torch.device("cpu"))
+
+
+def test_nothing_is_said_where_nothing_differs(home: Home, tiny_model: Path) -> None:
+    folder = decided_otherwise(home, tiny_model)
+    train.run(context_of(home, folder, Train(resume=True)))
+    assert differences(folder) == []
+
+
+def test_another_device_decides_anew_and_says_so(home: Home, tiny_model: Path) -> None:
+    folder = decided_otherwise(
+        home, tiny_model, device="cuda", dtype="bfloat16", learning_rate=1e-3, conditions={}
+    )
+    train.run(context_of(home, folder, Train(resume=True)))
+    assert "a graphics card" in differences(folder)[0]
+    decided = said(folder, ev.Started)[-1].decided
+    assert (decided["device"], decided["dtype"]) == ("cpu", "float32")
+    assert decided["learning_rate"] == 1e-3
+
+
+def test_decisions_that_cannot_be_read_are_made_anew_and_said(home: Home, tiny_model: Path) -> None:
+    folder = decided_otherwise(home, tiny_model)
+    JobFolder(folder).decided.write_bytes(b"{")
+    train.run(context_of(home, folder, Train(resume=True)))
+    assert "can't be read" in differences(folder)[0]
 
 
 def test_leftovers_of_an_interrupted_write_are_swept(tmp_path: Path) -> None:

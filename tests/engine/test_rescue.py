@@ -21,7 +21,7 @@ from studio.core.errors import StudioError
 from studio.core.recipe import DataPart, LoraPart, Recipe
 from studio.engine import checkpoint, evaluate, rescue, train
 from studio.engine.checkpoint import Checkpoints
-from studio.engine.setup import Decided
+from studio.engine.decided import Decided
 from studio.engine.tasks.causal_lm import Batch, CausalLM
 from studio.library import jobs
 from studio.library.folders import Home, JobFolder

@@ -1,0 +1,155 @@
+"""What a machine decides for a run: once, written down, and taken over by whoever resumes it."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+import psutil
+import torch
+
+from studio.core import memory as arithmetic
+from studio.core.facts import ModelFacts
+from studio.core.recipe import Recipe, learning_rate
+from studio.engine import conditions, memory, precision
+from studio.engine.data import Rows
+from studio.engine.job import Context
+from studio.library.files import write_whole
+from studio.library.folders import JobFolder
+
+# Up to this many tokens a row, plain attention is faster on a processor than the fused one, whose
+# backward pass is slow there: 1.2 to 1.3 times the tokens a second on rows of 60 to 256 tokens.
+# Beyond, its scores take too much memory.
+_SHORT_ROWS = 256
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """What this machine decided for a run; a resumed run takes it over where it still can.
+
+    `evaluation_tokens` is what an evaluation's batch holds where memory was too short for
+    `micro_batch_tokens`; `roll_backs` counts how often the learning rate was halved. `conditions`
+    is what else the last digits depend on (conditions.py).
+    """
+
+    device: str
+    dtype: str
+    dtype_reason: str
+    threads: int
+    micro_batch_size: int
+    micro_batch_tokens: int
+    gradient_accumulation: int
+    packing: bool
+    gradient_checkpointing: bool
+    learning_rate: float
+    attention: str = ""
+    evaluation_tokens: int = 0
+    roll_backs: int = 0
+    conditions: dict[str, str] = {}
+
+
+def decide(context: Context, recipe: Recipe, facts: ModelFacts, rows: Rows) -> Decided:
+    """What was decided before as far as this machine can do it, else anew.
+
+    Says in a note what keeps a resumed run from going on to the last digit.
+    """
+    device = precision.best_device()
+    now = conditions.here(device)
+    before = decided_before(context.folder)
+    if before is None:
+        _say_forgotten(context)
+        return _anew(context, recipe, facts, rows, device, now)
+    if context.folder.checkpoints.is_dir():
+        _say_differences(context, before, now)
+    if before.device != device.type:
+        new = _anew(context, recipe, facts, rows, device, now)
+        return msgspec.structs.replace(
+            new, learning_rate=before.learning_rate, roll_backs=before.roll_backs
+        )
+    threads = min(before.threads, _usable_cores())
+    return msgspec.structs.replace(before, threads=threads, conditions=now)
+
+
+def decided_before(folder: JobFolder) -> Decided | None:
+    """What decided.json says; None where there is none that can be read."""
+    try:
+        return msgspec.json.decode(folder.decided.read_bytes(), type=Decided)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def remember(folder: JobFolder, decided: Decided) -> None:
+    """Write decided.json."""
+    write_whole(folder.decided, msgspec.json.format(msgspec.json.encode(decided)))
+
+
+def _anew(
+    context: Context,
+    recipe: Recipe,
+    facts: ModelFacts,
+    rows: Rows,
+    device: torch.device,
+    now: dict[str, str],
+) -> Decided:
+    format_ = precision.decide(recipe.training.dtype, device)
+    longest = max(1, rows.longest)
+    asked = recipe.training.micro_batch_size
+    tokens = asked * longest if asked else max(arithmetic.MICRO_BATCH_TOKENS, longest)
+    size = min(recipe.training.batch_size, asked or tokens // longest)
+    machine = memory.machine(context.home)
+    return Decided(
+        device=device.type,
+        dtype=format_.name,
+        dtype_reason=format_.reason,
+        threads=_threads(),
+        micro_batch_size=size,
+        micro_batch_tokens=tokens,
+        gradient_accumulation=-(-recipe.training.batch_size // size),
+        packing=recipe.data.packing == "yes",
+        gradient_checkpointing=arithmetic.checkpointing(recipe, facts, machine, rows.longest),
+        learning_rate=learning_rate(recipe),
+        attention=_attention(recipe, rows, device),
+        conditions=now,
+    )
+
+
+def _say_differences(context: Context, before: Decided, now: dict[str, str]) -> None:
+    found = conditions.differences(before.conditions, now)
+    usable = _usable_cores()
+    if before.threads > usable:
+        found.insert(0, f"there are {usable} processor threads, not {before.threads}")
+    if before.device == "cuda":
+        found.append("a graphics card doesn't always add in the same order")
+    if found:
+        context.channel.note(
+            "This run may differ in the last digits from one that was never interrupted, because "
+            f"{', and '.join(found)}.",
+            "warning",
+        )
+
+
+def _say_forgotten(context: Context) -> None:
+    if context.folder.decided.exists():
+        context.channel.note(
+            "What was decided for this run (decided.json) can't be read and was decided anew; "
+            "it may differ in the last digits from one that was never interrupted.",
+            "warning",
+        )
+
+
+def _attention(recipe: Recipe, rows: Rows, device: torch.device) -> str:
+    short = rows.longest <= _SHORT_ROWS and recipe.data.packing != "yes"
+    return "eager" if short and device.type == "cpu" else ""
+
+
+def _threads() -> int:
+    """torch's own choice where OMP_NUM_THREADS made it, else one a physical core."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return torch.get_num_threads()
+    usable = _usable_cores()
+    return min(usable, psutil.cpu_count(logical=False) or usable)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
