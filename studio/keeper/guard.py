@@ -103,7 +103,7 @@ class Guard(Overseer):
     def told(self, folder: Path, command: AnyCommand) -> bool:
         """A pause is a wish to stay paused, also for a run that waits or is about to."""
         ends = isinstance(command, commands.Pause | commands.Stop | commands.Cancel)
-        if ends and (engine := self._training.get(folder)) in self._asked and engine:
+        if ends and (engine := self._training.get(folder)):
             self._to_stay.add(engine)
         if folder not in self._waiting or not isinstance(command, commands.Pause):
             return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from studio.library import jobs, runs, settings
 from tests.support.keeping import Bench, Ear, gone, wait
 from tests.support.nvml import GIB, FakeCards
 
+posix = pytest.mark.skipif(sys.platform == "win32", reason="processes are stopped as on POSIX")
 NIGHT = datetime.datetime(2026, 11, 22, 23, 0)
 
 
@@ -75,9 +78,7 @@ class Watch:
         self.look()
 
     def rule(self, **rules: object) -> None:
-        now = settings.load(self.home)
-        changed = msgspec.structs.replace(now.guard, **rules)
-        settings.save(self.home, msgspec.structs.replace(now, guard=changed))
+        _rule(self.bench, **rules)
 
     def look(self) -> None:
         self.engines.tick()
@@ -252,7 +253,7 @@ def test_where_processes_keep_their_memory_to_themselves(
     """It is then what the card has in use less what the engine reports."""
     run = bench.run(f"vram:{10 * GIB}")
     watch.rule(game_mode=True)
-    listed = f"{os.getpid()}:-" if how == "windows" else "4123456:5000000000"
+    listed = f"{os.getpid()}:-" if how == "windows" else "2000000000:5000000000"
     fake_cards.set(processes=listed, used=2 * GIB)
     watch.start(run)
     fake_cards.set(used=12 * GIB)
@@ -423,12 +424,18 @@ def test_who_pauses_a_waiting_run_keeps_it_paused(watch: Watch, run: Path) -> No
     assert watch.state(run).state == "paused"
 
 
-def test_who_pauses_a_run_that_is_just_pausing_keeps_it_paused(watch: Watch, run: Path) -> None:
+@posix
+@pytest.mark.parametrize("anew", [False, True])
+def test_who_pauses_a_run_that_is_just_pausing_keeps_it_paused(
+    watch: Watch, run: Path, anew: bool
+) -> None:
     watch.rule(on_battery=True)
     watch.start(run)
     os.kill(watch.pid(run), signal.SIGSTOP)
     watch.system.battery = True
     watch.pass_time(11)
+    if anew:
+        watch.new_keeper()
     watch.tell(run, commands.Pause())
     os.kill(watch.pid(run), signal.SIGCONT)
     assert watch.paused(run) == ""
@@ -474,7 +481,7 @@ def test_a_waiting_run_that_is_renamed_or_deleted(watch: Watch) -> None:
     assert not watch.guard.busy
 
 
-def test_runs_that_end_otherwise_do_not_wait(watch: Watch) -> None:
+def test_queuedthat_end_otherwise_do_not_wait(watch: Watch) -> None:
     crashed, stopped = watch.bench.run("gate:go,kill"), watch.bench.run("")
     watch.start(stopped)
     watch.tell(stopped, commands.Stop())
@@ -493,13 +500,58 @@ def test_a_card_that_is_lost_stops_nothing(watch: Watch, fake_cards: FakeCards, 
     assert watch.stepped(run)
 
 
+def test_the_queue_waits_with_what_waits(bench: Bench) -> None:
+    """Nothing begins while a reason holds, and nothing else takes the place of what waits."""
+    queued = [bench.run(""), bench.run("")]
+    _rule(bench, hours=_not_now())
+    bench.start_keeper()
+    with Keeper.connect(bench.home, start=False) as keeper:
+        for folder in queued:
+            keeper.queue_add(folder)
+        keeper.queue_run(True)
+        _look_on(keeper)
+        assert keeper.jobs() == []
+        _rule(bench, hours="")
+        ear = Ear(keeper, queued[0])
+        ear.until(events.Step)
+        _rule(bench, hours=_not_now())
+        ear.hear(lambda event: isinstance(event, events.Paused) and event.reason == "hours")
+        ear.to_end()
+        _look_on(keeper)
+        assert keeper.jobs() == []
+        assert keeper.queue_run(True).current == queued[0].name
+        _rule(bench, hours="")
+        ear.until(events.Step)
+        assert [row.name for row in keeper.jobs()] == [queued[0].name]
+        keeper.tell(queued[0], commands.Stop())
+        Ear(keeper, queued[1]).until(events.Step)
+        keeper.queue_run(False)
+
+
+def _rule(bench: Bench, **rules: object) -> None:
+    now = settings.load(bench.home)
+    changed = msgspec.structs.replace(now.guard, **rules)
+    settings.save(bench.home, msgspec.structs.replace(now, guard=changed))
+
+
+def _not_now() -> str:
+    now = datetime.datetime.now()
+    begin, end = (now + datetime.timedelta(hours=h) for h in (2, 3))
+    return f"{begin:%H:%M}-{end:%H:%M}"
+
+
+def _look_on(keeper: Keeper) -> None:
+    """Long enough for the keeper to have started something, were it to: it looks many times."""
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        keeper.receive(0.1)
+
+
 def test_a_real_keeper_pauses_for_a_game_outlives_its_clients_and_is_replaced(
     bench: Bench, desk: Desk, run: Path
 ) -> None:
     """Over the wire, with times a twentieth of the real ones, and a kill while the run waits."""
-    now = settings.load(bench.home)
-    rules = msgspec.structs.replace(now.guard, game_mode=True)
-    settings.save(bench.home, msgspec.structs.replace(now, guard=rules))
+    _rule(bench, game_mode=True)
     desk.show({})
     first = bench.start_keeper(idle=0.5)
     with Keeper.connect(bench.home, start=False) as keeper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from studio.client.keeper import Keeper
 from studio.core import commands, events
 from studio.core.errors import StudioError
 from studio.keeper import system
-from studio.keeper.system import linux
+from studio.keeper.system import linux, macos, windows
 from studio.library import runs, settings
 from studio.library.folders import Home
 from tests.support.keeping import Bench, Ear, gone, wait
@@ -219,6 +220,50 @@ def test_the_battery_of_a_mouse_is_none_of_the_machine(tmp_path: Path) -> None:
     for name, value in (("type", "Battery"), ("scope", "Device"), ("status", "Discharging")):
         (mouse / name).write_text(f"{value}\n", "utf-8")
     assert linux.Linux(tmp_path).on_battery() is None
+
+
+def test_macos_is_asked_as_its_manuals_say(programs: Programs) -> None:
+    """As far as that can be seen here: `caffeinate -w` watches this process."""
+    for name in ("pmset", "osascript"):
+        programs.put(name, RECORDING)
+    programs.put("caffeinate", '#!/bin/sh\necho "hold $$ $*" >> "{record}"\nexec sleep 600\n')
+    machine = macos.MacOS()
+    machine.keep_awake()
+    machine.keep_awake()
+    wait(programs.lines)
+    (held,) = programs.lines()
+    assert held.endswith(f" -i -w {os.getpid()}")
+    machine.let_sleep()
+    assert gone(programs.holding()[0])
+    machine.sleep()
+    machine.shut_down()
+    assert programs.lines()[1:] == [
+        "pmset sleepnow",
+        'osascript -e tell application "System Events" to shut down',
+    ]
+
+
+def test_windows_is_asked_as_its_manuals_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Library:
+        def SetThreadExecutionState(self, state: ctypes.c_uint) -> int:
+            asked.append(("state", state.value))
+            return 1
+
+        def SetSuspendState(self, hibernate: bool, force: bool, unwakeable: bool) -> int:
+            asked.append(("suspend", hibernate or force or unwakeable))
+            return 0
+
+    monkeypatch.setattr(windows, "_library", lambda name: Library())
+    machine = windows.Windows()
+    machine.let_sleep()
+    machine.keep_awake()
+    machine.keep_awake()
+    machine.let_sleep()
+    with pytest.raises(StudioError, match="by hand"):
+        machine.sleep()
+    assert asked == [("state", 0x80000001), ("state", 0x80000000), ("suspend", False)]
 
 
 def test_this_machine_can_be_asked() -> None:

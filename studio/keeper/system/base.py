@@ -9,7 +9,8 @@ from typing import Protocol
 from studio.core.errors import StudioError
 from studio.core.facts import Ability
 
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS, QUESTION_SECONDS = 15.0, 3.0
+"""For an order that the system carries out, and for what it knows or does at once."""
 
 
 class System(Protocol):

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from studio.core.facts import Ability
-from studio.keeper.system.base import ANSWER_SECONDS, run
+from studio.keeper.system.base import QUESTION_SECONDS, run
 
 _log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class _Hold:
         if process is None:
             return
         try:
-            process.communicate(timeout=ANSWER_SECONDS)
+            process.communicate(timeout=QUESTION_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -156,7 +156,7 @@ def _answers(*words: str) -> str | None:
             ["busctl", "--system", "call", *words],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=ANSWER_SECONDS,
+            timeout=QUESTION_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

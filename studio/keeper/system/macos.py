@@ -9,7 +9,7 @@ import subprocess
 import psutil
 
 from studio.core.facts import Ability
-from studio.keeper.system.base import ANSWER_SECONDS, run
+from studio.keeper.system.base import QUESTION_SECONDS, run
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class MacOS:
     def let_sleep(self) -> None:
         if self._hold is not None:
             self._hold.terminate()
-            self._hold.wait(ANSWER_SECONDS)
+            self._hold.wait(QUESTION_SECONDS)
         self._hold = None
 
     def on_battery(self) -> bool | None:
