@@ -19,6 +19,7 @@ from studio.core.commands import AnyCommand
 from studio.core.errors import StudioError
 from studio.core.events import AnyEvent
 from studio.core.run_state import RunState, after
+from studio.core.stall import StallGuard
 from studio.core.wire import JobRow
 from studio.keeper import outcome, shutdown, sweep
 from studio.keeper.watch import Cursor
@@ -95,12 +96,13 @@ class Engine:
         self._silent = True
         self._said = False
         self._heard_at = time.monotonic()
+        self._stall = StallGuard()
         self._held_back: list[AnyCommand] = []
 
     def catch_up(self) -> None:
         """Read the log as it stands."""
         while found := self._cursor.more(1 << 20):
-            self._note(found)
+            self._note(found, time.monotonic())
 
     def begin(self) -> None:
         """What the log says up to here was not this engine's word."""
@@ -127,6 +129,10 @@ class Engine:
         self._listen(now)
         if not self._gone():
             self._climb(now)
+            if self._stall.look(now) and not self.ending:
+                jobs.append(
+                    self.folder, events.Note(text=self._stall.text(now), severity="warning")
+                )
             return False
         if not self._displaced():
             self._finish()
@@ -140,14 +146,15 @@ class Engine:
     def row(self, folder: str) -> JobRow:
         """Its line in the list of living jobs."""
         working = "starting" if self._silent else "running"
+        stalled = self._stall.stalled
         return JobRow(
             folder=folder,
             kind=self.kind,
             name=self.folder.name,
             state="ending" if self.ending else working,
-            stage=self.state.stage,
+            stage=self._stall.words(time.monotonic()) if stalled else self.state.stage,
             share=self.state.share,
-            eta_seconds=self.state.eta_seconds,
+            eta_seconds=None if stalled else self.state.eta_seconds,
             memory_bytes=self.state.memory_bytes,
         )
 
@@ -156,14 +163,15 @@ class Engine:
         if not found:
             return
         self._heard_at = now
-        self._note(found)
+        self._note(found, now)
         while self._held_back:
             jobs.tell(self.folder, self._held_back.pop(0))
 
-    def _note(self, found: list[AnyEvent]) -> None:
+    def _note(self, found: list[AnyEvent], now: float) -> None:
         self._silent = False
         for event in found:
             self.state = after(self.state, event)
+            self._stall.hear(event, now)
             if isinstance(event, events.Started | events.Ended):
                 self._said = False
             elif isinstance(event, FINAL):

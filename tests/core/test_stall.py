@@ -2,77 +2,102 @@
 
 from __future__ import annotations
 
+import pytest
+
+from studio.core import events as ev
 from studio.core.stall import LEAST_SECONDS, TIMES, StallGuard
 
 
+def step(number: int, seconds: float) -> ev.Step:
+    return ev.Step(step=number, metrics={}, tokens=number, seconds=number * seconds)
+
+
 def running(seconds: float, steps: int = 10) -> tuple[StallGuard, float]:
-    """A guard that heard steps of this length, and the time now."""
+    """A guard that heard steps of this length, and the time of the last."""
     guard, now = StallGuard(), 1000.0
-    for _ in range(steps):
-        guard.hear_step(now)
-        now = watched(guard, now, seconds)
-    return guard, now - seconds
+    for number in range(1, steps + 1):
+        watched(guard, now, seconds)
+        now += seconds
+        guard.hear(step(number, seconds), now)
+    return guard, now
 
 
-def watched(guard: StallGuard, now: float, seconds: float) -> float:
-    """Look every second or so for a while; nothing is said meanwhile."""
-    end = now + seconds
-    while now < end:
-        now = min(end, now + 1.0)
-        assert not guard.look(now)
-    return now
+def watched(guard: StallGuard, now: float, seconds: float) -> None:
+    """Look every second for a while; nothing is said meanwhile."""
+    for second in range(int(seconds)):
+        assert not guard.look(now + second)
 
 
-def stalls_at(guard: StallGuard, now: float, seconds: float) -> float | None:
+def stalls_at(guard: StallGuard, now: float, seconds: int) -> int | None:
     """After how many seconds of silence it was said."""
-    for waited in range(int(seconds)):
-        if guard.look(now + waited):
-            return waited
-    return None
+    return next((waited for waited in range(seconds) if guard.look(now + waited)), None)
 
 
-def test_quick_steps_are_given_minutes() -> None:
-    guard, now = running(0.5)
-    waited = stalls_at(guard, now, 900)
-    assert waited is not None
-    assert LEAST_SECONDS <= waited < LEAST_SECONDS + 2
-    assert guard.stalled
-
-
-def test_slow_steps_are_given_many_times_their_length() -> None:
-    guard, now = running(60.0)
+@pytest.mark.parametrize(("seconds", "limit"), [(0.5, LEAST_SECONDS), (60.0, TIMES * 60)])
+def test_the_next_step_has_minutes_or_many_times_the_usual(seconds: float, limit: float) -> None:
+    guard, now = running(seconds)
     waited = stalls_at(guard, now, 3000)
     assert waited is not None
-    assert TIMES * 60 <= waited < TIMES * 60 + 2
+    assert limit <= waited <= limit + 2
+    assert guard.stalled
+    assert guard.words(now + 600) == "No step for 10 min"
+    assert f"usually takes {seconds:.2g} s" in guard.text(now + 600)
 
 
 def test_it_is_said_once_and_is_over_with_the_next_step() -> None:
     guard, now = running(1.0)
     assert stalls_at(guard, now, 900) is not None
     assert stalls_at(guard, now + 900, 900) is None
-    guard.hear_step(now + 1800)
+    guard.hear(step(11, 1.0), now + 1800)
     assert not guard.stalled
     assert stalls_at(guard, now + 1800, 900) is not None
 
 
-def test_what_is_no_step_may_last() -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.Stage(text="Evaluating"),
+        ev.Evaluated(step=10, metrics={}),
+        ev.Sampled(step=10, prompt="", text=""),
+        ev.Finished(result={}),
+    ],
+)
+def test_what_is_no_step_may_last(event: ev.AnyEvent) -> None:
     guard, now = running(1.0)
-    guard.hear_other()
+    guard.hear(event, now)
     assert stalls_at(guard, now, 5000) is None
-    guard.hear_begin(now + 5000)
+    guard.hear(ev.Saved(step=10, path=""), now + 5000)
     assert stalls_at(guard, now + 5000, 900) is not None
+
+
+def test_a_note_changes_nothing() -> None:
+    guard, now = running(1.0)
+    guard.hear(ev.Note(text="Something."), now + 100)
+    waited = stalls_at(guard, now, 900)
+    assert waited is not None
+    assert waited <= LEAST_SECONDS + 2
 
 
 def test_nothing_is_said_before_a_step_has_been_timed() -> None:
     guard = StallGuard()
-    guard.hear_step(0.0)
+    guard.hear(step(1, 1.0), 0.0)
     assert stalls_at(guard, 0.0, 5000) is None
+
+
+def test_a_log_read_at_once_tells_how_long_steps_take() -> None:
+    guard = StallGuard()
+    for number in range(1, 20):
+        guard.hear(step(number, 100.0), 50.0)
+    waited = stalls_at(guard, 50.0, 5000)
+    assert waited is not None
+    assert waited >= TIMES * 100
 
 
 def test_a_machine_that_slept_did_not_stall() -> None:
     guard, now = running(1.0)
     assert not guard.look(now + 1)
-    assert not guard.look(now + 8 * 3600)
-    waited = stalls_at(guard, now + 8 * 3600, 900)
+    morning = now + 8 * 3600
+    assert not guard.look(morning)
+    waited = stalls_at(guard, morning, 900)
     assert waited is not None
     assert waited >= LEAST_SECONDS
