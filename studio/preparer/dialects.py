@@ -63,8 +63,14 @@ def _score(dialect: Dialect, head: Sequence[str]) -> tuple[float, int]:
     body = rows[1:] or rows  # the last may be cut by the end of what is looked at
     widths = Counter(len(row) for row in (body[:-1] or body))
     fit = widths[width] / sum(widths.values())
-    quoted = sum(len(field) > 1 and field[0] == field[-1] == "'" for row in rows for field in row)
-    return round(fit - 0.5 * quoted / sum(map(len, rows)), 3), width
+    odd = sum(_looks_wrong(field, dialect) for row in rows for field in row)
+    return round(fit - 0.5 * odd / sum(map(len, rows)), 3), width
+
+
+def _looks_wrong(field: str, dialect: Dialect) -> bool:
+    """Quotes left around a field, or one that swallowed a line with its separators."""
+    left = len(field) > 1 and field[0] == field[-1] and field[0] in "\"'"
+    return left or (dialect.separator == "\t" and "\n" in field and "\t" in field)
 
 
 def _single_quoted(text: str) -> bool:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from studio.core.errors import StudioError
 from studio.preparer import column_rows, encodings, json_rows, packed, table_rows, text_rows
-from studio.preparer.layout import KINDS
+from studio.preparer.layout import KINDS, OFFICE
 from studio.preparer.packed import DataFile
 from studio.preparer.progress import Tell, silent
 from studio.preparer.records import Record, nothing_in
@@ -44,7 +44,6 @@ _FOREIGN = {
     b"\xd0\xcf\x11\xe0": ("an old Office file", "Save the table as CSV in UTF-8."),
     b"gguf": ("a model", "Choose a file with rows."),
 }
-_OFFICE = (".xlsx", ".xlsm", ".ods", ".docx", ".odt")
 _TAR_AT = 257
 
 
@@ -118,7 +117,7 @@ def _kind(file: DataFile) -> str:
 
 
 def _refuse_office(file: DataFile) -> None:
-    if file.path.suffix.casefold() in _OFFICE:
+    if file.path.suffix.casefold() in OFFICE:
         raise StudioError(
             "Not a data file",
             f"“{file.name}” is an Office file.",

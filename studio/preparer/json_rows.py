@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from studio.core.errors import StudioError
 from studio.preparer import json_documents
 from studio.preparer.json_values import Decoder, NotJson, Values, blank
 from studio.preparer.packed import DataFile
-from studio.preparer.progress import Tell
+from studio.preparer.progress import Tell, silent
 from studio.preparer.records import TOO_LONG, Overlong, Record, as_text, lines_of, nothing_in, short
 
 TRIED = 20
@@ -52,31 +53,22 @@ def document(file: DataFile, tell: Tell) -> Iterator[Record]:
 
 def is_document(file: DataFile, named: str) -> bool:
     """Whether a JSON file is something else than one object a line."""
+    with lines_of(file, silent) as text:
+        filled = (line.strip(" \t\r\n\ufeff") for line in text if not blank(line))
+        head = list(itertools.islice(filled, TRIED))
     decoder = Decoder()
-    tried = fit = 0
-    first = ""
-    with lines_of(file, lambda text, share: None) as text:
-        for line in text:
-            if blank(line):
-                continue
-            tried += 1
-            first = first or line.strip(" \t\r\n\ufeff")
-            fits = _is_row(line, decoder)
-            fit += fits
-            if tried == 1 and first[0] in "[{/" and not fits and named != "jsonl":
-                return True
-            if tried == 1 and first[0] == "[" and not fits:
-                return True
-            if tried == TRIED:
-                break
-    if tried == 1:
-        return named != "jsonl" or first[0] == "[" or not fit
-    return fit * 2 < tried and first[0] in "[{/"
+    fits = [_is_row(line, decoder) for line in head]
+    begins, first_fits = head[0][:1], fits[0]
+    if len(head) == 1:
+        return named != "jsonl" or begins == "[" or not first_fits
+    if first_fits or begins not in ("[", "{", "/"):
+        return False
+    return named != "jsonl" or begins == "[" or sum(fits) * 2 < len(fits)
 
 
 def _is_row(line: str, decoder: Decoder) -> bool:
     try:
-        return isinstance(decoder.whole(line.strip(" \t\r\n\ufeff")), dict | list)
+        return isinstance(decoder.whole(line), dict | list)
     except (ValueError, RecursionError):
         return False
 
@@ -119,5 +111,5 @@ def not_json(file: DataFile, why: str) -> StudioError:
 
 def looks_like_json(file: DataFile) -> bool:
     """Whether the text begins as JSON does."""
-    with as_text(file, lambda text, share: None) as (text, _):
+    with as_text(file, silent) as (text, _):
         return Values(text.read).peek() in tuple("[{")

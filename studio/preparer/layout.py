@@ -21,6 +21,7 @@ STRUCTURED = (
     ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather",
 )  # fmt: skip
 PLAIN = (".txt", ".md", ".markdown")
+OFFICE = (".xlsx", ".xlsm", ".ods", ".docx", ".odt")
 KINDS = ", ".join(suffix.removeprefix(".") for suffix in (*STRUCTURED, *PLAIN, *SUFFIXES))
 TRAIN = "train"
 

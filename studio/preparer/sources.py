@@ -28,7 +28,7 @@ def files_of(path: Path, part: DatasetPart) -> Files:
     In folders and archives, files whose names say test, validation and the like are for
     evaluation, unless a `split` is asked for.
     """
-    if path.is_file() and packed.packing(path) != "zip":
+    if path.is_file() and (_is_office(path) or packed.packing(path) != "zip"):
         return Files([DataFile(path)], [])
     there = _in_archive(path) if path.is_file() else _in_folder(path)
     names = layout.plain_only_alone([name for name in there if layout.readable(name)])
@@ -40,6 +40,11 @@ def files_of(path: Path, part: DatasetPart) -> Files:
         [there[name] for name in names] for names in (chosen.train, chosen.evaluation)
     )
     return Files(train, evaluation)
+
+
+def _is_office(path: Path) -> bool:
+    """Whether it is a zip archive of another kind, which reading refuses with a sentence."""
+    return path.suffix.casefold() in layout.OFFICE
 
 
 def _in_folder(path: Path) -> dict[str, DataFile]:

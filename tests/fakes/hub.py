@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-LFS = (".safetensors", ".bin", ".gguf")
+LFS = (".safetensors", ".bin", ".gguf", ".parquet")
 TOKEN = "hf_loopbacktokenloopbacktokenloopbackt"
 
 
 @dataclass
 class Repo:
-    """One model. `commit` is what every revision in `revisions` means."""
+    """One model or dataset. `commit` is what every revision in `revisions` means."""
 
     files: dict[str, bytes]
     commit: str = "c0ffee" + "0" * 34
@@ -44,11 +44,12 @@ class Request:
 class FakeHub:
     """Start with `serving()`; the fields below `requests` make it misbehave.
 
-    `break_after`: bytes after which the next answers with weights break off. `stall_after`: bytes
-    after which weights stop coming until `going_on` is set. `wrong`: a file sent garbled.
+    `break_after`: bytes after which the next answers with large files break off. `stall_after`:
+    bytes after which those stop coming until `going_on` is set. `wrong`: a file sent garbled.
     """
 
     repos: dict[str, Repo] = field(default_factory=dict)
+    datasets: dict[str, Repo] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     break_after: list[int] = field(default_factory=list)
     stall_after: int = 0
@@ -68,6 +69,15 @@ class FakeHub:
         files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
         self.repos[name] = Repo(files, **about)
         return self.repos[name]
+
+    def add_dataset(self, name: str, files: dict[str, bytes], **about: Any) -> Repo:
+        """Offer files, by their names in the repository, as a dataset."""
+        self.datasets[name] = Repo(files, **about)
+        return self.datasets[name]
+
+    def find(self, kind: str, name: str) -> Repo | None:
+        """A repository of the kind “models” or “datasets”."""
+        return (self.datasets if kind == "datasets" else self.repos).get(name)
 
     def asked(self, name: str) -> list[Request]:
         """The requests for one file's content."""
@@ -122,8 +132,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(self.hub.status)
         elif path == "/api/models":
             self._search(query)
-        elif path.startswith("/api/models/"):
-            self._info(path.removeprefix("/api/models/"))
+        elif path.startswith(("/api/models/", "/api/datasets/")):
+            kind, _, rest = path.removeprefix("/api/").partition("/")
+            self._info(kind, rest)
         elif path.startswith("/cdn/"):
             self._content(path.removeprefix("/cdn/"))
         else:
@@ -153,9 +164,9 @@ class _Handler(BaseHTTPRequestHandler):
             "safetensors": {"parameters": {"F32": 1234}, "total": 1234},
         }
 
-    def _info(self, rest: str) -> None:
+    def _info(self, kind: str, rest: str) -> None:
         name, _, revision = rest.partition("/revision/")
-        repo = self.hub.repos.get(name)
+        repo = self.hub.find(kind, name)
         if repo is None:
             return self._fail(404, "RepoNotFound")
         if revision and revision not in (*repo.revisions, repo.commit):
@@ -165,23 +176,27 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json(about)
 
     def _resolve(self, path: str) -> None:
-        name, _, rest = path.partition("/resolve/")
+        kind = "datasets" if path.startswith("datasets/") else "models"
+        name, _, rest = path.removeprefix("datasets/").partition("/resolve/")
         commit, _, file = rest.partition("/")
-        repo = self.hub.repos.get(name)
+        repo = self.hub.find(kind, name)
         if repo is None or commit != repo.commit or file not in repo.files:
             return self._fail(404, "EntryNotFound")
         if not self.hub.allows(repo, self.token):
             return self._fail(403 if self.token else 401, "GatedRepo")
         self.send_response(302)
         self.send_header("X-Repo-Commit", commit)
-        self.send_header("Location", f"http://localhost:{self.hub.port}/cdn/{name}/{file}")
+        self.send_header("Location", f"{self._elsewhere}/cdn/{kind}/{name}/-/{file}")
         self.send_header("Content-Length", "0")
         self.end_headers()
         return None
 
     def _content(self, path: str) -> None:
-        name, _, file = path.rpartition("/")
-        body = self.hub.repos[name].files[file]
+        kind, _, rest = path.partition("/")
+        name, _, file = rest.partition("/-/")
+        repo = self.hub.find(kind, name)
+        assert repo is not None
+        body = repo.files[file]
         if file == self.hub.wrong:
             body = bytes(reversed(body))
         start = 0
@@ -195,6 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
         self._send(body[start:], file)
+
+    @property
+    def _elsewhere(self) -> str:
+        """The address where contents lie: another host than the hub's, as with the real one."""
+        return f"http://localhost:{self.hub.port}"
 
     def _send(self, body: bytes, file: str) -> None:
         large = file.endswith(LFS)
