@@ -67,6 +67,20 @@ def test_nothing_is_forgotten_here() -> None:
     assert {type(answer) for answer in ANSWERS} == set(get_args(wire.AnyAnswer))
 
 
+def test_what_versions_say_to_each_other_never_changes() -> None:
+    """client/versions.py: any window can tell any keeper apart and ask it to leave."""
+    assert wire.encode(wire.Hello(id=1, client="window")) == (
+        b'{"ask":"hello","id":1,"client":"window"}'
+    )
+    assert wire.encode(wire.Jobs(id=2)) == b'{"ask":"jobs","id":2}'
+    assert wire.encode(wire.Quit(id=3)) == b'{"ask":"quit","id":3}'
+    done = b'{"say":"done","id":1,"value":{"version":"0.1.0","pid":7,"home":"/h","later":1}}'
+    answer = wire.answer_decoder.decode(done)
+    assert isinstance(answer, wire.Done)
+    welcome = wire.Welcome(version="0.1.0", pid=7, home="/h")
+    assert msgspec.convert(answer.value, wire.Welcome) == welcome
+
+
 @pytest.mark.parametrize("rubbish", [b"", b"null", b'{"ask":"moon"}', b'{"ask":"start"}', b"\xff"])
 def test_rubbish_is_refused(rubbish: bytes) -> None:
     with pytest.raises((msgspec.MsgspecError, UnicodeDecodeError)):

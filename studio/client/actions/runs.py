@@ -113,6 +113,7 @@ def tell_run(home: Home, text: str, command: AnyCommand, keeper: Keeper) -> Path
     """Pass a command to the living run that a name, path or beginning of a name means; a run that
     waits to go on by itself can be told to stay paused."""
     folder = runs.find(home, text)
+    jobs.refuse_newer(folder)
     state = runs.state_of(folder)
     may_stay = isinstance(command, Pause) and guard.waits(state)
     if not (may_stay or jobs.living(folder) or _known(keeper, folder)):
