@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
             sys.stderr.write(error.usage)
         console.error(error)
         return WRONG_USAGE
-    except (KeyboardInterrupt, Cancelled) as error:
+    except (KeyboardInterrupt, Cancelled, Interrupted) as error:
         console.error(error if isinstance(error, StudioError) else Interrupted())
         return INTERRUPTED
     except BrokenPipeError:

@@ -188,14 +188,18 @@ class Keeper:
         """After KeeperLost: connect anew, and watch the folder from this offset on."""
         for attempt in range(RECONNECTS):
             try:
-                again = Keeper.connect(self.home, name=self._name)
-                self._connection.close()
-                self._connection = again._connection
-                self._inbox.clear()
+                self.connect_again()
                 return self.watch(folder, offset)
             except KeeperLost:
                 if attempt == RECONNECTS - 1:
                     raise
+
+    def connect_again(self) -> None:
+        """After KeeperLost: find the next keeper or start it; nothing is watched then."""
+        again = Keeper.connect(self.home, name=self._name)
+        self._connection.close()
+        self._connection = again._connection
+        self._inbox.clear()
 
     def _is_ours(self) -> bool:
         """Whether this keeper is of our version; one that is not is gone then, or refused."""

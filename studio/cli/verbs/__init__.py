@@ -19,6 +19,7 @@ def modules() -> tuple[ModuleType, ...]:
         doctor,
         merge,
         models,
+        queue,
         quickstart,
         recipes,
         runs,
@@ -29,6 +30,7 @@ def modules() -> tuple[ModuleType, ...]:
     return (
         quickstart,
         train,
+        queue,
         runs,
         recipes,
         dataset,

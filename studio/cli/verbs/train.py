@@ -71,6 +71,12 @@ def summary(folder: Path, outcome: Outcome) -> dict[str, Any]:
     return known | result | {"run": str(folder), "state": state.state}
 
 
+def warn(console: Console, found: list[Any]) -> None:
+    """Say the problems of a recipe that don't block."""
+    for line in problem_lines(found):
+        console.remark(line)
+
+
 def _train(home: Home, options: argparse.Namespace, console: Console) -> int:
     data = actions.load(options.recipe)
     with watched(Stop, console.remark) as presses, Keeper.connect(home, name="train") as keeper:
@@ -81,7 +87,7 @@ def _train(home: Home, options: argparse.Namespace, console: Console) -> int:
                 keeper=keeper,
                 preparer=preparer,
                 progress=console.progress,
-                warn=lambda found: _warn(console, found),
+                warn=lambda found: warn(console, found),
                 cancelled=presses.pressed,
             )
         keeper.start(folder)
@@ -93,11 +99,6 @@ def _resume(home: Home, options: argparse.Namespace, console: Console) -> int:
     with watched(Stop, console.remark) as presses, Keeper.connect(home, name="resume") as keeper:
         offset = actions.resume_run(home, folder, keeper=keeper)
         return follow(keeper, folder, offset, presses, console)
-
-
-def _warn(console: Console, found: list[Any]) -> None:
-    for line in problem_lines(found):
-        console.remark(line)
 
 
 def _lines(result: dict[str, Any]) -> list[str]:

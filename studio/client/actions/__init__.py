@@ -11,6 +11,7 @@ from studio.client.actions.models import (
     import_gguf,
     import_model,
 )
+from studio.client.actions.queueing import enqueue, follow_queue
 from studio.client.actions.quickstart import quickstart
 from studio.client.actions.recipes import (
     Checked,
@@ -45,8 +46,10 @@ __all__ = [
     "download_model",
     "download_starter",
     "end_of_log",
+    "enqueue",
     "estimate",
     "examine",
+    "follow_queue",
     "follow_run",
     "free_out",
     "import_folder",
