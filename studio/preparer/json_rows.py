@@ -56,6 +56,8 @@ def is_document(file: DataFile, named: str) -> bool:
     with lines_of(file, silent) as text:
         filled = (line.strip(" \t\r\n\ufeff") for line in text if not blank(line))
         head = list(itertools.islice(filled, TRIED))
+    if not head:
+        raise nothing_in(file.name)
     decoder = Decoder()
     fits = [_is_row(line, decoder) for line in head]
     begins, first_fits = head[0][:1], fits[0]
