@@ -12,6 +12,8 @@ from studio.core.events import (
     Evaluated,
     Note,
     Paused,
+    Rescued,
+    RolledBack,
     Sampled,
     Saved,
     Stage,
@@ -58,6 +60,10 @@ class Line:
                 self._say(f"Step {event.step}: “{event.prompt}” → “{event.text}”")
             case Paused() if event.reason:
                 self._say(_paused(self._state))
+            case Rescued():
+                self._say(_rescued(event))
+            case RolledBack():
+                self._say(f"Step {event.step}: {event.text} Back at step {event.to_step}.")
             case Note():
                 self._say(event.text)
 
@@ -131,6 +137,14 @@ def _step(state: RunState) -> str:
 def _paused(state: RunState) -> str:
     after = " It goes on by itself." if guard.waits(state) else ""
     return f"Step {state.step} is saved. The run {guard.headline(state)}.{after}"
+
+
+def _rescued(event: Rescued) -> str:
+    rows = "1 row" if event.micro_batch_size == 1 else f"{event.micro_batch_size} rows"
+    return (
+        f"Step {event.step}: memory ran out during {event.where}; going on with smaller batches "
+        f"({rows} at a time, {event.gradient_accumulation} times a step)"
+    )
 
 
 def _started(event: Started) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import re
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +14,14 @@ from typing import Any
 import msgspec
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from studio.core import commands
 from studio.core import events as ev
 from studio.core.commands import Train
 from studio.core.errors import StudioError
 from studio.core.recipe import DataPart, LoraPart, Recipe
-from studio.engine import checkpoint, evaluate, rescue, train
+from studio.engine import evaluate, rescue, train
 from studio.engine.checkpoint import Checkpoints
 from studio.engine.decided import Decided
 from studio.engine.tasks.causal_lm import Batch, CausalLM
@@ -33,7 +35,9 @@ from tests.engine.making import (
     recipe,
     run_folder,
     said,
+    token_rows,
     told,
+    write_rows,
 )
 
 
@@ -235,16 +239,16 @@ def test_without_room_for_one_row_evaluation_and_samples_are_left_out(
 def test_saving_is_tried_again(
     home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, calls = checkpoint.save_file, 0
+    calls = 0
 
-    def save_file(*given: Any) -> None:
+    def failing(*given: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise MemoryError
-        plain(*given)
+        save_file(*given)
 
-    monkeypatch.setattr(checkpoint, "save_file", save_file)
+    monkeypatch.setattr("studio.engine.checkpoint.save_file", failing)
     folder = run_folder(home, recipe(tiny_model, max_steps=4, eval_every=4))
     train.run(told(context_of(home, folder), 2, commands.Pause()))
     assert [(event.step, event.where) for event in said(folder, ev.Rescued)] == [(2, "saving")]
@@ -297,6 +301,30 @@ def test_what_would_help_is_said_and_nothing_is_lost(
     memory.full = lambda task, batch: False
     trained(home, folder, resume=True)
     assert losses(folder) == pytest.approx(losses(whole), rel=1e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system's limit counts only there")
+def test_memory_that_really_runs_out_on_a_processor(home: Home, tiny_model: Path) -> None:
+    """In a process of its own whose system gives 80 MiB more than the ready model takes."""
+    wanted = recipe(
+        tiny_model, max_steps=3, batch_size=32, micro_batch_size=32, eval_every=99, warmup_share=0
+    )
+    whole, folder = run_folder(home, wanted, 32, 0), run_folder(home, wanted, 32, 0)
+    longer = [
+        {name: (values * 40)[:512] for name, values in row.items()}
+        for row in token_rows(tiny_model, 32)
+    ]
+    for run in (whole, folder):
+        write_rows(run / "data" / "train.arrow", longer)
+    trained(home, whole)
+    words = ["-m", "tests.engine.short_of_memory", str(home.root), str(folder), "80"]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "DefaultCPUAllocator: can't allocate memory" in done.stderr
+    assert said(folder, ev.Rescued)
+    assert losses(folder) == pytest.approx(losses(whole), rel=1e-4)
+    assert (losses(whole)[0] or 0) > (losses(whole)[-1] or 9)
+    assert jobs.state(folder).state == "finished"
 
 
 def test_what_a_failed_call_held_is_let_go() -> None:
