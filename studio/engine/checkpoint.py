@@ -33,7 +33,8 @@ class Progress(msgspec.Struct, kw_only=True):
     """How far a run is. `tokens` and `seconds` are sums over all its engines.
 
     `evaluated_step` is the last step that the held-out rows were looked at, so that a resumed run
-    neither leaves out an evaluation that was due nor counts one twice.
+    neither leaves out an evaluation that was due nor counts one twice; older studios didn't write
+    it down, and saved after evaluating.
     """
 
     step: int = 0
@@ -77,7 +78,8 @@ class Checkpoints:
         state = {name: part.state_dict() for name, part in parts.items()}
         with whole_folder(target) as folder:
             _write_weights(folder, model)
-            torch.save({"parts": state, "random": chance.state()}, folder / _STATE)
+            with (folder / _STATE).open("wb") as file:  # by name, torch hides why it can't write
+                torch.save({"parts": state, "random": chance.state()}, file)
             write_whole(folder / _PROGRESS, msgspec.json.encode(progress))
             _write_manifest(folder)
         self._thin(self._steps()[: self._keep], progress.best_step)
@@ -123,7 +125,7 @@ class Checkpoints:
                 part.load_state_dict(saved["parts"][name])
         chance.restore(saved["random"])
         progress = msgspec.json.decode((path / _PROGRESS).read_bytes(), type=Progress)
-        if progress.evaluated_step is None:  # an older studio saved after evaluating
+        if progress.evaluated_step is None:
             progress.evaluated_step = progress.step
         return progress
 

@@ -21,6 +21,7 @@ from studio.engine import (
     save,
     schedule,
     setup,
+    spill,
     trouble,
 )
 from studio.engine.checkpoint import Checkpoints, Progress
@@ -73,7 +74,8 @@ class Training:
         self.learner = Learner(context, ready, self.steps.total, control)
         self.saving = Saving(context, self.learner)
         self.held_out = HeldOut(context, self.learner, self.saving)
-        self.progress = Progress()
+        self.progress = Progress(evaluated_step=0)
+        self.spill = spill.watch(context.channel, ready.accelerator.device)
 
     @property
     def ready(self) -> Setup:
@@ -202,6 +204,8 @@ class Training:
         self.progress.peak_bytes = max(self.progress.peak_bytes, memory.peak())
         self._say_step(result, seconds)
         self.saving.after_step(seconds)
+        if self.spill:
+            self.spill.hear(seconds, result.tokens)
         if wrong := self.learner.watchdog.hear(self.progress.step, result):
             self._meet(wrong)
             return False
@@ -268,7 +272,7 @@ class Training:
         self.control.listen()
         if self.control.pause:
             raise BrokenOffError
-        if self._time_to_save():
+        if self._time_to_save() and not trouble.in_weights(self.ready.model, self.progress.step):
             self.saving.save(self.progress)
 
     def _sample(self) -> None:
