@@ -102,7 +102,7 @@ def test_everybody_hears_of_it_from_the_beginning(bench: Bench, keeper: Keeper) 
     heard: list[Queue] = []
     with Keeper.connect(bench.home, start=False) as other:
 
-        def hears(wanted: Queue) -> bool:
+        def hears(wanted: tuple[tuple[str, ...], bool, str]) -> bool:
             heard.extend(push.queue for push in other.receive(0.2) if isinstance(push, QueueNow))
             return any((q.waiting, q.running, q.current) == wanted for q in heard)
 

@@ -97,7 +97,12 @@ def keeping(bench: Bench) -> Iterator[Keeping]:
     yield keeping
     for row in keeping.engines.rows():
         keeping.engines.tell(Path(row.folder), commands.Cancel())
-    wait(lambda: keeping.engines.tick() is None and not keeping.engines.rows())
+
+    def gone() -> bool:
+        keeping.engines.tick()
+        return not keeping.engines.rows()
+
+    wait(gone)
 
 
 @pytest.fixture

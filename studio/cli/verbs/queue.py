@@ -71,6 +71,7 @@ def _add_add(what: Parsers, shared: argparse.ArgumentParser) -> None:
     )
     place.add_argument("--at", type=whole(1), metavar="N", help="at this place, counted from 1")
     one.add_argument("--run", action="store_true", dest="go", help="and run the queue")
+    _add_then(one)
     one.set_defaults(run=_add)
 
 
@@ -85,13 +86,14 @@ def _add_then(parser: argparse.ArgumentParser) -> None:
 def _add(home: Home, options: argparse.Namespace, console: Console) -> int:
     added = []
     with Keeper.connect(home, name="queue") as keeper, Preparer(home) as preparer:
+        _refuse_unable(keeper, options.then)
         for number, item in enumerate(options.items):
             at = None if options.at is None else options.at - 1 + number
             folder = _put(home, item, at, keeper, preparer, console)
             console.remark(f"{folder.name} is in the queue.")
             added.append(folder.name)
-        if options.go:
-            keeper.queue_run(True)
+        if options.go or options.then:
+            keeper.queue_run(options.go or queue.load(home).running, options.then)
     rows = [row for row in _rows(home, queue.load(home)) if row["name"] in added]
     console.result(rows, _table(rows))
     return 0
