@@ -25,6 +25,7 @@ from pytestqt.qtbot import QtBot
 from studio.core import problems
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
+from studio.core.wire import JobRow
 from studio.library import runs
 from studio.library.folders import Home, JobFolder
 from studio.ui.pages.new_run import NewRunPage, keeping
@@ -122,6 +123,21 @@ class Worker:
     def __init__(self, error: StudioError | None = None) -> None:
         self.error = error
         self.asked: list[Path] = []
+        self.queued: list[Path] = []
+        self.running: list[bool] = []
+
+    def queue_add(
+        self,
+        folder: Path,
+        at: int | None,
+        done: Callable[[], None],
+        failed: Callable[[StudioError], None],
+    ) -> None:
+        self.queued.append(folder)
+        done()
+
+    def queue_run(self, on: bool) -> None:
+        self.running.append(on)
 
     def start_job(
         self,
@@ -220,4 +236,44 @@ class TestReview:
         click(qtbot, review.start)
         qtbot.waitUntil(review.message.isVisible, timeout=SLOW)
         assert review.message.title() == "Busy"
+        assert review.start.isEnabled()
+
+    def test_add_to_queue_prepares_it_and_shows_the_queue(
+        self, review: NewRunPage, session: Session, qtbot: QtBot
+    ) -> None:
+        session._worker = worker = Worker()  # type: ignore[assignment]
+        with qtbot.waitSignal(session.open_queue, timeout=SLOW):
+            click(qtbot, review.queue)
+        [folder] = worker.queued
+        assert (JobFolder(folder).data / "train.arrow").stat().st_size > 0
+        assert worker.asked == []
+        assert worker.running == []  # the queue is started by its own button
+        assert isinstance(review.stack.currentWidget(), ModelStep)
+
+    @pytest.mark.parametrize("answer", ["", "queue"])
+    def test_while_another_run_trains_start_asks_and_offers_the_queue(
+        self,
+        review: NewRunPage,
+        session: Session,
+        monkeypatch: pytest.MonkeyPatch,
+        qtbot: QtBot,
+        answer: str,
+    ) -> None:
+        session._worker = worker = Worker()  # type: ignore[assignment]
+        session.jobs = [JobRow(folder="/r/a", kind="train", name="other", state="running")]
+        named: list[str] = []
+        monkeypatch.setattr(review, "ask_first", lambda name: named.append(name) or answer)
+        click(qtbot, review.start)
+        assert named == ["other"]
+        if answer:
+            qtbot.waitUntil(lambda: bool(worker.queued or worker.asked), timeout=SLOW)
+        assert not review.launcher.busy
+        assert len(worker.queued) == len(worker.running) == (answer == "queue")
+        assert len(worker.asked) == (answer == "start")
+
+    def test_preparing_can_be_called_off(self, review: NewRunPage, qtbot: QtBot) -> None:
+        click(qtbot, review.queue)
+        assert not review.start.isEnabled()
+        click(qtbot, review.cancel)
+        assert review.note.text() == "Cancelled"
         assert review.start.isEnabled()

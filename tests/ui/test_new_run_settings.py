@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from studio.ui.pages.new_run import NewRunPage
 from studio.ui.pages.new_run.hyper_step import HyperStep
 from studio.ui.pages.new_run.method_step import MethodStep
+from studio.ui.widgets import ComboBox
 from tests.ui.wizard import click, type_over
 
 
@@ -31,6 +33,24 @@ class TestSettings:
         click(qtbot, step.presets.button("quick look"))
         assert step.form.fields["training.epochs"].editor.property("text") == "1"
         assert chosen.draft.recipe.lora.rank == 8
+
+    def test_what_guards_the_work_can_be_set(self, chosen: NewRunPage, qtbot: QtBot) -> None:
+        chosen.go(3)
+        step = chosen.step(3)
+        assert isinstance(step, HyperStep)
+        click(qtbot, step.more)
+        type_over(qtbot, step.form.fields["training.save_every_minutes"], "2")
+        type_over(qtbot, step.form.fields["training.keep_checkpoints"], "4")
+        trouble = step.form.fields["training.on_trouble"].editor
+        assert isinstance(trouble, ComboBox)
+        trouble.setFocus()
+        qtbot.keyClick(trouble, Qt.Key.Key_Down)
+        trouble.activated.emit(trouble.currentIndex())
+        training = chosen.draft.recipe.training
+        assert (training.save_every_minutes, training.keep_checkpoints) == (2, 4)
+        assert training.on_trouble == "roll-back"
+        type_over(qtbot, step.form.fields["training.keep_checkpoints"], "0")
+        assert step.form.fields["training.keep_checkpoints"].problems()
 
     def test_everything_can_be_shown(self, chosen: NewRunPage, qtbot: QtBot) -> None:
         chosen.go(3)

@@ -13,7 +13,9 @@ from studio.client.keeper import quit_keeper
 from studio.core import commands, events
 from studio.core.errors import StudioError
 from studio.core.facts import Machine
+from studio.core.queue import Queue
 from studio.library import locks, rendezvous
+from studio.library.runs import state_of
 from studio.ui.worker import Worker
 from tests.support.keeping import Bench, gone, wait
 
@@ -91,6 +93,40 @@ def test_machine_and_jobs(worker: Worker, run: Path, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: [run.name] in names, timeout=20_000)
     worker.tell(run, commands.Cancel())
     qtbot.waitUntil(lambda: names[-1] == [], timeout=20_000)
+
+
+def test_the_queue_is_heard_at_once_and_at_every_change(
+    worker: Worker, bench: Bench, run: Path, qtbot: QtBot
+) -> None:
+    heard: list[Queue] = []
+    worker.queue.connect(heard.append)
+    worker.queue_add(run)
+    qtbot.waitUntil(lambda: bool(heard) and heard[-1].waiting == (run.name,), timeout=20_000)
+    worker.queue_run(False, "sleep")
+    qtbot.waitUntil(lambda: heard[-1].then == "sleep", timeout=20_000)
+    worker.queue_remove(run)
+    qtbot.waitUntil(lambda: heard[-1].waiting == (), timeout=20_000)
+    refused: list[StudioError] = []
+    worker.queue_remove(run, failed=refused.append)
+    qtbot.waitUntil(lambda: bool(refused), timeout=20_000)
+    late: list[Queue] = []
+    other = Worker(bench.home)
+    other.queue.connect(late.append)
+    other.start()
+    qtbot.waitUntil(lambda: bool(late), timeout=20_000)
+    other.close()
+
+
+def test_what_was_asked_last_is_still_carried_out_when_it_leaves(
+    worker: Worker, run: Path, qtbot: QtBot
+) -> None:
+    log = Log(worker, run)
+    worker.watch(run)
+    worker.start_job(run)
+    qtbot.waitUntil(lambda: bool(log.steps()), timeout=20_000)
+    worker.tell(run, commands.Stop())
+    worker.close()
+    wait(lambda: state_of(run).state == "stopped")
 
 
 def test_watching_goes_on_when_the_keeper_is_killed(
