@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import filterfalse
 from typing import Any
 
-from studio.preparer.messages import BadRow, clean
+from studio.preparer.messages import BadRow, broken, clean
 
 DEEPEST = 4
 _PLACE = re.compile(r"\{([^{}]+)\}")
@@ -42,7 +43,7 @@ def paths(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     for row in rows:
         for name, value in row.items():
             found.setdefault(name)
-            for inner in _inside(value, DEEPEST):
+            for inner in filterfalse(broken, _inside(value, DEEPEST)):
                 found.setdefault(f"{name}.{inner}")
     top = dict.fromkeys(name for row in rows for name in row)
     return tuple(path for name in top for path in found if path == name or _below(path, name, top))

@@ -10,11 +10,13 @@ from typing import Any
 from studio.core.errors import StudioError
 from studio.preparer import json_documents
 from studio.preparer.json_values import Decoder, NotJson, Values, blank
+from studio.preparer.messages import broken
 from studio.preparer.packed import DataFile
 from studio.preparer.progress import Tell, silent
 from studio.preparer.records import TOO_LONG, Overlong, Record, as_text, lines_of, nothing_in, short
 
 TRIED = 20
+_LONG = 1 << 20
 
 
 def lines(file: DataFile, tell: Tell) -> Iterator[Record]:
@@ -53,6 +55,8 @@ def document(file: DataFile, tell: Tell) -> Iterator[Record]:
 
 def is_document(file: DataFile, named: str) -> bool:
     """Whether a JSON file is something else than one object a line."""
+    if _is_long_list(file):
+        return True
     with lines_of(file, silent) as text:
         filled = (line.strip(" \t\r\n\ufeff") for line in text if not blank(line))
         head = list(itertools.islice(filled, TRIED))
@@ -66,6 +70,13 @@ def is_document(file: DataFile, named: str) -> bool:
     if first_fits or begins not in ("[", "{", "/"):
         return False
     return named != "jsonl" or begins == "[" or sum(fits) * 2 < len(fits)
+
+
+def _is_long_list(file: DataFile) -> bool:
+    """Whether the first line is a list so long that it must be all of the rows."""
+    with as_text(file, silent) as (text, _):
+        start = next((line for line in iter(lambda: text.readline(_LONG), "") if line.strip()), "")
+    return len(start) == _LONG and start.lstrip("\ufeff \t")[:1] == "["
 
 
 def _is_row(line: str, decoder: Decoder) -> bool:
@@ -90,6 +101,9 @@ def _record(file: DataFile, row: int, line: str, decoder: Decoder) -> Record:
 
 def _object(file: DataFile, row: int, value: object, note: str = "", aside: bool = False) -> Record:
     if isinstance(value, dict):
+        if broken("".join(value)):
+            why = "has a field whose name is no UTF-8 text"
+            return Record(file.name, row, problem=why, fix="Save the file again as UTF-8.")
         return Record(file.name, row, value, note=note, aside=aside)
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return Record(file.name, row, {"messages": value}, note=note, aside=aside)

@@ -30,7 +30,7 @@ class BadRow(Exception):
 
     def __init__(self, why: str, fix: str) -> None:
         super().__init__(why)
-        self.why = why
+        self.why = printable(why)
         self.fix = fix
 
 
@@ -43,13 +43,13 @@ class Passed(BadRow):
 
 def message(role: str, content: object, extra: Message | None = None) -> Message:
     """One message of a chat, checked; raises BadRow."""
-    extra = extra or {}
+    extra = plain(extra or {})
     if isinstance(content, list):
         content = _joined(content)
     if content is None and "tool_calls" in extra:
         content = ""
     if isinstance(content, dict) and role == "tool":
-        content = str(msgspec.json.encode(content), "utf-8")
+        content = str(msgspec.json.encode(plain(content)), "utf-8")
     if not isinstance(content, str):
         raise BadRow(f"has a message of the {role} without text", "Give every message a content.")
     if role == "assistant" and not content.strip() and "tool_calls" not in extra:
@@ -62,6 +62,26 @@ def clean(text: str) -> str:
     if _BROKEN.search(text):
         raise BadRow("has bytes that are no UTF-8 text", "Save the file again as UTF-8.")
     return text
+
+
+def plain(value: Any) -> Any:
+    """The value; raises BadRow where it can't be written down as JSON."""
+    try:
+        if value:
+            msgspec.json.encode(value)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise BadRow(f"has a value that can't be kept ({error})", "Take it out.") from error
+    return value
+
+
+def printable(text: str) -> str:
+    """The text with a mark in place of what no text can hold."""
+    return _BROKEN.sub("\ufffd", text)
+
+
+def broken(text: str) -> bool:
+    """Whether a text holds what no text can."""
+    return bool(_BROKEN.search(text))
 
 
 def _joined(parts: list[Any]) -> str:

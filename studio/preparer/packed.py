@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from studio.core.errors import StudioError
+from studio.preparer.messages import printable
 
 FREE_BYTES = 64 << 20
 """Unpacked bytes up to which any ratio is believed."""
@@ -50,7 +51,8 @@ class DataFile:
 
     @property
     def name(self) -> str:
-        return self.label or (f"{self.path.name}/{self.member}" if self.member else self.path.name)
+        inside = f"{self.path.name}/{self.member}" if self.member else self.path.name
+        return printable(self.label or inside)
 
     @property
     def suffix(self) -> str:

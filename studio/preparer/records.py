@@ -36,8 +36,10 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Overlong(str):
-    """Stands for a line of more than LONGEST_ROW characters."""
+    """The beginning of a line of more than LONGEST_ROW characters."""
 
+
+_SHOWN = 200
 
 TOO_LONG = f"is longer than {LONGEST_ROW >> 20} million characters"
 
@@ -69,7 +71,7 @@ def lines_of(file: DataFile, tell: Tell, newline: str | None = None) -> Iterator
                 if len(line) == LONGEST_ROW and line[-1] not in "\r\n":
                     while (rest := text.readline(LONGEST_ROW)) and rest[-1] not in "\r\n":
                         tell(f"Reading {file.name}", stream.share())
-                    line = Overlong()
+                    line = Overlong(line[:_SHOWN])
                 tell(f"Reading {file.name}", stream.share())
                 yield line
 

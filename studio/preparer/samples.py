@@ -9,7 +9,7 @@ from typing import Any
 
 from studio.preparer import fields
 from studio.preparer.chats import alternating, as_messages, chat, transcript
-from studio.preparer.messages import BadRow, Message, Passed, Sample, clean, message
+from studio.preparer.messages import BadRow, Message, Passed, Sample, clean, message, plain
 
 UNTRAINED = -100
 _GOOD = (True, 1, "1", "true", "yes", "good", "chosen", "desirable", "positive", "thumbs_up")
@@ -203,7 +203,7 @@ def _tools(values: Values, roles: Roles) -> tuple[Any, ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise BadRow(f"has no list of tools in “{roles['tools']}”", "Write a list of objects.")
-    return tuple(value)
+    return tuple(plain(value))
 
 
 def _tokens(values: Values, roles: Roles) -> Sample:

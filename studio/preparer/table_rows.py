@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from studio.core.errors import StudioError
 from studio.preparer.dialects import LOOKED_AT, sniff
+from studio.preparer.messages import printable
 from studio.preparer.packed import DataFile
 from studio.preparer.progress import Tell
 from studio.preparer.records import LONGEST_ROW, TOO_LONG, Overlong, Record, lines_of
@@ -66,7 +67,7 @@ def _record(file: DataFile, row: int, header: Sequence[str], fields: list[str]) 
 
 def _header(file: DataFile, fields: Sequence[str]) -> list[str]:
     """The names of the columns; one without a name, such as an index, gets its number."""
-    names = [name.strip() for name in fields]
+    names = [printable(name).strip() for name in fields]
     while len(names) > 1 and not names[-1]:
         names.pop()
     filled = [name or f"column {place}" for place, name in enumerate(names, 1)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from studio.library.folders import Home
-from tests.support.command_line import ask, call, write_recipe, write_rows
+from tests.support.command_line import ROOT, ask, call, command, write_recipe, write_rows
 
 PARTS = [
     *("weights", "adapter", "gradients", "optimizer"),
@@ -165,3 +167,41 @@ def test_a_length_that_cuts_every_answer_off_blocks(
     recipe.write_text(recipe.read_text("utf-8").replace("max_length: 64", "max_length: 4"), "utf-8")
     said = ask(home, "check", recipe)
     assert said.code == 1
+
+
+def test_several_datasets_and_columns_are_named_on_the_line(home: Home, tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("frage,antwort,nr\nWas?,Das.,1\nWo?,Da.,2\n", "utf-8")
+    columns = ["--column", "prompt=frage", "--column", "completion=antwort"]
+    said = ask(home, "dataset", tmp_path / "a.csv", tmp_path / "b.csv", *columns, "--limit", "1")
+    assert said.code == 0, said.out
+    assert [part["rows"] for part in said.result["parts"]] == [1, 1]
+    assert said.result["unmapped"] == ["nr"]
+    people = call(home, "dataset", tmp_path / "a.csv", tmp_path / "b.csv", *columns)
+    assert "CSV, UTF-8" in people.out
+    assert "Learnt   The answer of each row." in people.out
+    assert f"{tmp_path / 'b.csv'}: 2 of 2 rows" in people.out
+    assert call(home, "dataset", tmp_path / "a.csv", "--column", "prompt").code == 2
+
+
+def test_a_dataset_of_the_hub_that_can_not_be_reached(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        said = ask(home, "dataset", "org/answers", "--config", "en", "--revision", "v1")
+    assert said.code == 1
+    assert said.error["title"] == "The hub can't be reached"
+
+
+def test_a_relative_path_is_looked_up_where_the_caller_is(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "rows.jsonl", 3)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    done = subprocess.run(
+        command(home, "dataset", "rows.jsonl", "--json"), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout

@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from studio.core import preparing as wire
 from studio.core.errors import StudioError
 from studio.core.recipe import DataPart, DatasetPart
 from studio.preparer.formats import read
@@ -139,7 +140,10 @@ def told(path: Path) -> bool:
     try:
         report = inspect((DatasetPart(path=str(path)),), None, DataPart())
     except StudioError as error:
-        return error.text.endswith(".") and error.fix.endswith(".")
+        return (
+            bool(wire.encode(error.text)) and error.text.endswith(".") and error.fix.endswith(".")
+        )
+    assert wire.plain(report)
     return bool(report.problems or report.usable_rows) and math.isfinite(report.confidence)
 
 
