@@ -98,7 +98,7 @@ def _says(error: BaseException, words: tuple[str, ...]) -> bool:
 
 def disk_full(error: BaseException) -> StudioError | None:
     """What to say where the disk would take no more; None for any other exception."""
-    full = isinstance(error, OSError) and error.errno in _FULL
+    full = any(isinstance(each, OSError) and each.errno in _FULL for each in chain(error))
     if not full and not _says(error, _FULL_WORDS):
         return None
     return StudioError(

@@ -20,6 +20,7 @@ from studio.keeper import outcome, sweep
 from studio.keeper.engine import FINAL, OUTLIVES, Engine, adopt, launch
 from studio.keeper.watch import Cursor
 from studio.library import jobs, runs
+from studio.library.files import sweep_abandoned
 from studio.library.folders import Home, JobFolder
 
 _log = logging.getLogger(__name__)
@@ -41,8 +42,11 @@ class Engines:
         """Adopt every engine that lives, and end the log of every one that died unseen.
 
         Folders of chats, merges and the like that nobody touched for a week are deleted, and so
-        are runs that a killed client left half prepared.
+        is what writers that were killed left half done.
         """
+        home = self._home
+        for folder in (home.root, home.runs, home.adapters, home.models, home.drafts, home.keeper):
+            sweep_abandoned(folder)
         runs.sweep_unprepared(self._home)
         marked = sweep.marked()
         for folder in self._folders():

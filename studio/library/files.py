@@ -19,14 +19,19 @@ _MARK = _PID + _RANDOM
 """Letters that say who writes, and tell two attempts at one name apart."""
 _WRITER = re.compile(rf"{re.escape(PARTIAL)}([0-9a-f]{{{_PID}}})[0-9a-f]{{{_RANDOM}}}[-~]")
 _FORGOTTEN_SECONDS = 24 * 3600.0
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Replace a file's content atomically: temporary name, flush, rename, flush the folder."""
+def write_whole(path: Path, content: bytes | str, *, private: bool = False) -> None:
+    """Replace a file's content atomically: temporary name, flush, rename, flush the folder.
+
+    `private`: readable by its owner alone, from its first byte on.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path, _NEW)
     try:
-        with temporary.open("wb") as file:
+        descriptor = os.open(temporary, _CREATE, 0o600 if private else 0o666)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from studio.library.files import PARTIAL
+from studio.library.files import write_whole
 from studio.library.folders import Home
 
 CHALLENGE_BYTES = 32
@@ -57,12 +57,8 @@ def new_door() -> Door:
 
 
 def write_door(home: Home, door: Door) -> None:
-    """Publish the door; the file is private from its first byte on."""
-    temporary = home.keeper / f"{PARTIAL}{secrets.token_hex(4)}-door.json"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(door))
-    temporary.replace(door_file(home))
+    """Publish the door."""
+    write_whole(door_file(home), msgspec.json.encode(door), private=True)
 
 
 def read_door(home: Home) -> Door | None:

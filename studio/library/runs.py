@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,8 @@ from studio.core.errors import StudioError
 from studio.core.recipe import Recipe, to_yaml
 from studio.core.run_state import RunState, allowed, replay
 from studio.library import jobs, locks, trash
-from studio.library.files import PARTIAL, remove_folder, write_whole
-from studio.library.folders import Home, JobFolder, free_path, legal_name
+from studio.library.files import PARTIAL, add_folder, remove_folder, write_whole
+from studio.library.folders import Home, JobFolder, legal_name
 from studio.library.locks import Lock
 
 
@@ -36,13 +35,12 @@ def create(home: Home, recipe: Recipe) -> Path:
     """A new run's folder, whole or not there: recipe.yaml, job.json and the first event."""
     model = Path(recipe.model.path).name or "model"
     name = legal_name(recipe.name or f"{model}-{recipe.method}", "run")
-    path = _new_folder(home.runs, name)
-    try:
-        write_whole(JobFolder(path).recipe, to_yaml(recipe))
-        return jobs.create(home, Train(), path)
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
+
+    def write(folder: Path) -> None:
+        write_whole(JobFolder(folder).recipe, to_yaml(recipe))
+        jobs.create(home, Train(), folder)
+
+    return add_folder(home.runs, name, write)
 
 
 @contextlib.contextmanager
@@ -205,17 +203,6 @@ def _folders(parent: Path) -> list[Path]:
         for path in parent.iterdir()
         if not path.name.startswith(PARTIAL) and JobFolder(path).job.is_file()
     )
-
-
-def _new_folder(parent: Path, name: str) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        path = free_path(parent, name)
-        try:
-            path.mkdir()
-        except FileExistsError:
-            continue
-        return path
 
 
 def _refuse_living(path: Path, done: str) -> None:
