@@ -82,7 +82,7 @@ class TrainingPart(Part, frozen=True, kw_only=True):
 
     `keep_checkpoints` is how many of the newest stay beside the best; `on_trouble` says what
     happens when training goes wrong (no number, a flat zero, exploding): end, or go back to the
-    last good checkpoint once with a lower learning rate.
+    last good checkpoint with half the learning rate, twice at most.
     """
 
     epochs: PositiveFloat = 3.0

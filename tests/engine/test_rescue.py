@@ -14,7 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 import torch
+from bitsandbytes.optim import AdamW8bit
 from safetensors.torch import load_file, save_file
+from transformers import Adafactor
 
 from studio.core import commands
 from studio.core import events as ev
@@ -153,11 +155,13 @@ def test_a_long_batch_later_on_is_survived_and_remembered(
     assert losses(folder) == pytest.approx(losses(whole), rel=1e-4)
 
 
-def failing_update(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
+def failing_update(
+    monkeypatch: pytest.MonkeyPatch, at: int, kind: type[Any] = torch.optim.AdamW
+) -> None:
     """One update of the weights moves half of them, then finds no memory."""
-    plain, calls = torch.optim.AdamW.step, 0
+    plain, calls = kind.step, 0
 
-    def step(optimizer: torch.optim.AdamW, closure: Any = None) -> Any:
+    def step(optimizer: Any, closure: Any = None) -> Any:
         nonlocal calls
         calls += 1
         if calls != at:
@@ -171,17 +175,32 @@ def failing_update(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
             "memory: you tried to allocate 33554432 bytes. Error code 12 (Cannot allocate memory)"
         )
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    monkeypatch.setattr(kind, "step", step)
 
 
-@pytest.mark.parametrize("at", [1, 5])
+@pytest.mark.parametrize(
+    ("at", "method", "optimizer", "kind"),
+    [
+        (1, "lora", "adamw", torch.optim.AdamW),
+        (5, "lora", "adamw", torch.optim.AdamW),
+        (5, "qlora", "adamw_8bit", AdamW8bit),
+        (5, "lora", "adafactor", Adafactor),
+    ],
+)
 def test_a_half_done_update_is_put_back_exactly(
-    home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, at: int
+    home: Home,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: int,
+    method: str,
+    optimizer: str,
+    kind: type[Any],
 ) -> None:
-    wanted = with_dropout(recipe(tiny_model, max_steps=7, micro_batch_size=2))
+    settings = {"max_steps": 7, "micro_batch_size": 2, "optimizer": optimizer}
+    wanted = with_dropout(recipe(tiny_model, method, **settings))
     small = trained(home, run_folder(home, wanted))
     with monkeypatch.context() as patch:
-        failing_update(patch, at)
+        failing_update(patch, at, kind)
         folder = trained(home, run_folder(home, changed(wanted, micro_batch_size=4)))
     rescued = said(folder, ev.Rescued)
     assert [(event.step, event.where) for event in rescued] == [(0, "the update of the weights")]
