@@ -29,6 +29,7 @@ def rows(values: Values) -> Iterator[Found]:
             yield from map(Found, _items(values))
         elif values.peek() == "{" and first and not values.rest(WHOLE):
             yield from map(Found, _large(values))
+            return
         else:
             value = values.value()
             if first and not isinstance(value, dict):

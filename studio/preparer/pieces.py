@@ -15,6 +15,9 @@ from studio.preparer.messages import BadRow, Passed
 from studio.preparer.shapes import Recognition
 from studio.preparer.tokens import Tokens
 
+LOOKED_AT = 20
+"""Files of a dataset whose encoding is looked at for a remark."""
+
 
 class Counts:
     """What becomes of the rows of one dataset, counted one by one."""
@@ -98,7 +101,7 @@ def remarks(opened: Sequence[Opened]) -> Iterator[Problem]:
     """What a person should know of how the datasets are read."""
     for place, one in enumerate(opened):
         field = "dataset" if len(opened) == 1 else f"dataset[{place}]"
-        guessed = next((f for f in one.files if formats.about(f).guessed), None)
+        guessed = next((f for f in one.files[:LOOKED_AT] if formats.about(f).guessed), None)
         if guessed is not None:
             yield Problem(
                 field=field,

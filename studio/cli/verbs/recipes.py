@@ -59,7 +59,8 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
 
 
 def _check(home: Home, options: argparse.Namespace, console: Console) -> int:
-    checked = actions.examine(home, actions.load(options.recipe))
+    recipe = actions.load(options.recipe)
+    checked = actions.examine(home, recipe, progress=console.progress)
     blocked = bool(checked.blocking)
     lines = problem_lines(checked.problems)
     console.result(

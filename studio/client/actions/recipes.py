@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 import yaml
 
+from studio.client.actions.jobs import Asked, Progress
+from studio.client.cancelled import Cancelled
 from studio.client.keeper import Keeper
 from studio.client.preparer import Preparer
 from studio.core import memory, problems
@@ -79,11 +81,23 @@ def examine(
     *,
     preparer: Preparer | None = None,
     machine: Machine | None = None,
+    progress: Progress | None = None,
+    cancelled: Asked | None = None,
 ) -> Checked:
-    """Everything that is wrong with a recipe (plain data or a Recipe), all at once."""
+    """Everything that is wrong with a recipe (plain data or a Recipe), all at once.
+
+    A dataset of the hub that isn't on this machine is downloaded, since its rows are read.
+    """
     if preparer is None:
         with Preparer(home) as own:
-            return examine(home, data, preparer=own, machine=machine)
+            return examine(
+                home,
+                data,
+                preparer=own,
+                machine=machine,
+                progress=progress,
+                cancelled=cancelled,
+            )
     if isinstance(data, Recipe):
         recipe, found = data, list[Problem]()
     else:
@@ -92,7 +106,9 @@ def examine(
             return Checked(recipe=None, problems=found)
         recipe = read
     model = _model(home, recipe, found)
-    dataset = _dataset(preparer, recipe, model, found)
+    dataset = None
+    if _all_resolve(recipe, found):
+        dataset = _dataset(preparer, recipe, model, found, progress, cancelled)
     machine = machine or machine_now(home)
     judged = problems.check(recipe, machine, model, dataset)
     return Checked(
@@ -149,18 +165,28 @@ def _model(home: Home, recipe: Recipe, found: list[Problem]) -> ModelFacts | Non
 
 
 def _dataset(
-    preparer: Preparer, recipe: Recipe, model: ModelFacts | None, found: list[Problem]
+    preparer: Preparer,
+    recipe: Recipe,
+    model: ModelFacts | None,
+    found: list[Problem],
+    progress: Progress | None,
+    cancelled: Asked | None,
 ) -> DatasetReport | None:
-    there = [part for part in recipe.dataset if _resolves(part, recipe.dataset, found)]
-    if not there or len(there) != len(recipe.dataset):
-        return None
     usable = model is not None and not problems.blocking(list(model.problems))
     folder = Path(model.path) if model and usable else None
     try:
-        return preparer.inspect(recipe.dataset, folder, recipe.data)
+        return preparer.inspect(recipe.dataset, folder, recipe.data, progress, cancelled)
+    except Cancelled:
+        raise
     except StudioError as error:
         found += error.problems or [Problem(field="dataset", text=error.text, fix=error.fix)]
         return None
+
+
+def _all_resolve(recipe: Recipe, found: list[Problem]) -> bool:
+    """Whether there are datasets and each is here or on the hub; what isn't is found wrong."""
+    there = [_resolves(part, recipe.dataset, found) for part in recipe.dataset]
+    return bool(there) and all(there)
 
 
 def _resolves(part: DatasetPart, parts: tuple[DatasetPart, ...], found: list[Problem]) -> bool:

@@ -54,7 +54,9 @@ def prepare_run(
     ensure_model(home, data, keeper=keeper, progress=progress, cancelled=cancelled)
     say("Checking the recipe", None)
     machine = machine_now(home, keeper)
-    checked = examine(home, data, preparer=preparer, machine=machine)
+    checked = examine(
+        home, data, preparer=preparer, machine=machine, progress=progress, cancelled=cancelled
+    )
     if checked.recipe is None or checked.blocking:
         raise refusal(checked.problems)
     if warn:
