@@ -63,7 +63,6 @@ class Guard(Overseer):
         self._look_at = 0.0
         self._training: dict[Path, Engine] = {}
         self._waiting: dict[Path, float] = {}
-        self._asked: set[Engine] = set()
         self._to_stay: set[Engine] = set()
         self._overridden: dict[Path, set[Reason]] = {}
         self._kept = Kept()
@@ -129,7 +128,7 @@ class Guard(Overseer):
         reasons.update(*self._overridden.values())
         self._now = Holding(reasons=tuple(each for each in guard.REASONS if each in reasons))
         if "game" in reasons:
-            self._foreign.baseline = dict(self._kept.baseline)
+            self._foreign.restore(self._kept.baseline)
 
     def _find_waiting(self, now: float) -> None:
         for row in runs.listing(self._home):
@@ -150,7 +149,6 @@ class Guard(Overseer):
         return True
 
     def _ended(self, folder: Path, engine: Engine) -> None:
-        self._asked.discard(engine)
         if guard.waits(runs.state_of(folder)):
             if engine in self._to_stay:
                 self._leave_paused(folder)
@@ -202,11 +200,9 @@ class Guard(Overseer):
     def _pause_what_must(self) -> None:
         for folder, engine in self._training.items():
             reason = self._reason_for(folder)
-            if reason is None or engine in self._asked or engine.ending:
-                continue
-            with contextlib.suppress(StudioError):  # it has just ended
-                self._engines.tell(folder, commands.Pause(reason=reason))
-                self._asked.add(engine)
+            if reason is not None and not engine.ending:
+                with contextlib.suppress(StudioError):  # it has just ended
+                    self._engines.tell(folder, commands.Pause(reason=reason))
 
     def _resume_what_may(self, now: float) -> None:
         for folder, due in list(self._waiting.items()):
