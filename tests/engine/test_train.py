@@ -16,8 +16,9 @@ from studio.core import commands
 from studio.core import events as ev
 from studio.core.commands import Train
 from studio.core.errors import StudioError
-from studio.engine import evaluate, learner, train
+from studio.engine import evaluate, train
 from studio.engine.checkpoint import Checkpoints, Progress
+from studio.engine.setup import Setup
 from studio.library import jobs
 from studio.library.folders import Home, JobFolder
 from tests.engine.making import (
@@ -171,7 +172,7 @@ def test_the_best_weights_are_the_ones_kept(
     at_evaluation = []
     course = iter([3.0, 1.0, 2.0, 2.5])
 
-    def scripted(ready: learner.Setup, *_: object) -> float:
+    def scripted(ready: Setup, *_: object) -> float:
         at_evaluation.append(
             {n: w.detach().clone() for n, w in ready.model.named_parameters() if w.requires_grad}
         )
