@@ -20,9 +20,9 @@ def of_run(folder: Path, state: RunState, hours: str = "") -> tuple[str, str, st
         case "failed" | "crashed":
             return f"“{name}”: {state.title or 'ended'}", state.text, "err"
         case "paused" if state.pause_reason:
-            why = reasons.why(state.pause_reason, hours)
+            why = state.pause_reason
             waits = "waits" if reasons.waits(state) else "is paused"
-            return f"“{name}” {waits}: {why.short}", why.text, "warn"
+            return f"“{name}” {waits}: {reasons.short(why)}", reasons.text(why, hours), "warn"
     return None
 
 

@@ -169,7 +169,7 @@ class JobButton(Pressable):
         self._name.setText(folder.name)
         self._share.setText(say.share(done))
         self._bar.set_value(done)
-        self._left.setText(f"Waiting: {reasons.why(state.pause_reason).word}")
+        self._left.setText(f"Waiting: {reasons.brief(state.pause_reason)}")
         self._more.setText("")
         self.setAccessibleName(f"Open {folder.name}. {reasons.headline(state)}")
 

@@ -188,6 +188,8 @@ class TestWithoutAKeeper:
         assert standing(queue, [], {}) == "The next one starts in a moment."
         assert standing(Queue(waiting=("b",)), [], {}) == "Nothing starts by itself."
         assert standing(Queue(text="It broke."), [], {}) == "It broke."
+        held_back = Queue(waiting=("b",), running=True, text="Waits: the hours.")
+        assert standing(held_back, [], {}) == "Waits: the hours."
 
     def test_the_countdown_ticks_and_is_called_off(
         self, session: Session, show: Show, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch

@@ -111,9 +111,10 @@ def test_a_short_disk_is_no_waiting(page: RunsPage, home: Home) -> None:
 
 
 def test_hours_say_when_it_goes_on() -> None:
-    assert reasons.why("hours", "22:00-08:00").text.endswith("at 22:00.")
-    assert reasons.why("hours").text.endswith("when they begin.")
-    assert reasons.why("something new").short
+    assert reasons.text("hours", "22:00-08:00").endswith("at 22:00.")
+    assert reasons.text("hours").endswith("when they begin.")
+    assert reasons.short("something new")
+    assert reasons.text("something new")
 
 
 def test_warnings_stand_above_the_numbers_until_dismissed(

@@ -127,7 +127,9 @@ def standing(queue: Queue, jobs: Sequence[JobRow], lines: Mapping[str, RunLine])
         name = training[0].name
         mine = name == queue.current
         return f"“{name}” is at work." if mine else f"Goes on when “{name}” has ended."
+    if queue.text:
+        return queue.text
     held = [line for line in lines.values() if reasons.waits(line.state)]
     if held:
-        return f"Waits: {reasons.why(held[0].state.pause_reason).short}."
+        return f"Waits: {reasons.short(held[0].state.pause_reason)}."
     return "The next one starts in a moment." if queue.waiting else "All done."

@@ -173,7 +173,7 @@ def _tip(line: RunLine) -> str:
     if state.text:
         return f"{state.title}: {state.text}"
     if state.state == "paused" and state.pause_reason:
-        return f"{reasons.headline(state)}. {reasons.why(state.pause_reason).text}"
+        return f"{reasons.headline(state)}. {reasons.text(state.pause_reason)}"
     return line.name
 
 

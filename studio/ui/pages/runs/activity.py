@@ -144,7 +144,7 @@ def words(event: ev.AnyEvent) -> Line | None:
         case ev.Rescued() | ev.RolledBack():
             return _setback(event), "warning"
         case ev.Paused() if event.reason:
-            why = reasons.why(event.reason).short
+            why = reasons.short(event.reason)
             return f"paused by itself at step {say.count(event.step)}: {why}", "warning"
         case ev.Paused():
             return f"paused at step {say.count(event.step)}", "info"

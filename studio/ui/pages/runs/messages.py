@@ -92,9 +92,9 @@ class RunMessages(QWidget):
     def _why_paused(self, state: RunState) -> tuple[str, ...]:
         if state.state != "paused" or not state.pause_reason:
             return ()
-        why = reasons.why(state.pause_reason, self._session.settings.guard.hours)
+        text = reasons.text(state.pause_reason, self._session.settings.guard.hours)
         answers = ("Resume now", "Keep paused") if reasons.waits(state) else ("Resume", "")
-        return reasons.headline(state), why.text, "", "warn", *answers
+        return reasons.headline(state), text, "", "warn", *answers
 
     def _show_warnings(self) -> None:
         if not self._unseen:
