@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from studio.core.guard import REASONS
+from studio.core.guard import REASON_WORDS, REASONS
 from studio.core.run_state import RunState
 
 Then = Literal["nothing", "sleep", "shut-down"]
@@ -23,10 +23,10 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
 
     `current` is the training at work, or waiting for what paused it, while the queue is running.
     `then` is done once the last has ended, at `then_at` (seconds since the epoch, 0 while nothing
-    is counted down), and forgotten after that. `text` says in a sentence why the queue stopped by
-    itself. The rest is the keeper's own: when each run was created, by which a renamed folder is
-    found again; how long the log of `current` was when the queue started it (bytes), and how often
-    in a row it has done so.
+    is counted down), and forgotten after that. `text` says in a sentence why the queue waits or
+    stopped by itself. The rest is the keeper's own: when each run was created, by which a renamed
+    folder is found again; how long the log of `current` was when the queue started it (bytes), and
+    how often in a row it has done so.
     """
 
     waiting: tuple[str, ...] = ()
@@ -82,6 +82,7 @@ def begun(queue: Queue, name: str, offset: int, created: float = 0.0) -> Queue:
         offset=offset,
         tries=queue.tries + 1 if again else 1,
         then_at=0.0,
+        text="",
     )
     return msgspec.structs.replace(queue, created=queue.created | {name: created})
 
@@ -96,6 +97,12 @@ def held(queue: Queue, text: str) -> Queue:
     waiting = (queue.current, *(each for each in queue.waiting if each != queue.current))
     queue = msgspec.structs.replace(queue, waiting=waiting, running=False, text=text)
     return ended(queue)
+
+
+def kept_waiting(queue: Queue, reason: str) -> Queue:
+    """Running, with nothing at work for one of the guard's reasons, or none any more."""
+    text = f"Waits: {REASON_WORDS.get(reason, reason)}." if reason else ""
+    return msgspec.structs.replace(queue, text=text)
 
 
 def finished(queue: Queue, text: str = "") -> Queue:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from studio.core import guard
 from studio.core import queue as core
 from studio.core.commands import Train
 from studio.core.errors import StudioError
@@ -136,10 +137,12 @@ class QueueOverseer(Overseer):
             self._unseen, self._deadline = "", None
             if queue.current not in at_work:
                 self._begin(at_work[0])
+            else:
+                self._set(core.kept_waiting(queue, ""))
         elif queue.current:
             self._settle()
-        elif self._others_holding():
-            return
+        elif queue.waiting and (reason := self._others_holding()):
+            self._set(core.kept_waiting(queue, reason))
         elif queue.waiting:
             self._start(queue.waiting[0])
         else:
@@ -151,10 +154,15 @@ class QueueOverseer(Overseer):
         folder = self._home.runs / queue.current
         started = _length(folder) > queue.offset
         unseen = self._unseen == queue.current
-        match core.fate(queue, runs.state_of(folder), started=started, unseen=unseen):
+        state = runs.state_of(folder)
+        match core.fate(queue, state, started=started, unseen=unseen):
             case "again":
-                if not self._others_holding():
+                if reason := self._others_holding():
+                    self._set(core.kept_waiting(queue, reason))
+                else:
                     self._start(queue.current)
+            case "waits":
+                self._set(core.kept_waiting(queue, state.pause_reason))
             case "hold":
                 text = f"“{queue.current}” was paused, so nothing more is started."
                 self._set(core.held(queue, text))
@@ -188,8 +196,8 @@ class QueueOverseer(Overseer):
         queue = self._queue
         if queue.then == "nothing":
             self._set(core.finished(queue))
-        elif any(row.kind in OUTLIVES for row in self._engines.rows()):
-            self._deadline = None
+        elif self._is_busy(now):
+            self._deadline, self._try_at = None, now + LOOK_SECONDS
             self._set(msgspec.structs.replace(queue, then_at=0.0))
         elif self._deadline is None:
             self._deadline = now + core.COUNTDOWN_SECONDS
@@ -199,6 +207,14 @@ class QueueOverseer(Overseer):
             self._deadline = None
             self._set(core.finished(queue))
             self._do(queue.then)
+
+    def _is_busy(self, now: float) -> bool:
+        """Whether a merge or the like is at work, or a run waits to go on by itself."""
+        if any(row.kind in OUTLIVES for row in self._engines.rows()):
+            return True
+        if self._deadline is not None and now < self._deadline:
+            return False
+        return any(guard.waits(row.state) for row in runs.listing(self._home))
 
     def _do(self, then: Then) -> None:
         _log.info("the queue is done: %s", then)

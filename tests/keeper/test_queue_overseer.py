@@ -12,6 +12,7 @@ import pytest
 from studio.core import commands, events, upgrades
 from studio.core.errors import StudioError
 from studio.core.facts import Ability
+from studio.core.guard import REASON_WORDS
 from studio.core.queue import COUNTDOWN_SECONDS, TRIES, Queue, Then
 from studio.core.upgrades import FORMATS
 from studio.keeper.engines import Engines
@@ -160,7 +161,19 @@ def test_nobody_sleeps_while_a_merge_is_at_work(bench: Bench, counting: Keeping)
     assert counting.tick(2 * COUNTDOWN_SECONDS).then_at == 0.0
     assert counting.machine.asked == []
     (merge / "open").touch()
-    wait(lambda: counting.tick().then_at)
+    wait(lambda: counting.tick(2).then_at)
+
+
+def test_nobody_sleeps_while_a_run_waits_to_go_on(bench: Bench, counting: Keeping) -> None:
+    waits = bench.run("")
+    jobs.append(waits, events.Paused(checkpoint="", step=1, reason="heat"))
+    counting.tick(COUNTDOWN_SECONDS + 1)
+    assert counting.tick(2 * COUNTDOWN_SECONDS).then_at == 0.0
+    assert counting.machine.asked == []
+    jobs.append(waits, events.Paused(checkpoint="", step=1))
+    assert counting.tick(2).then_at
+    counting.tick(COUNTDOWN_SECONDS + 1)
+    assert counting.machine.asked == ["sleep"]
 
 
 def test_the_next_keeper_counts_anew(counting: Keeping) -> None:
@@ -192,6 +205,7 @@ def test_it_waits_for_what_the_guard_paused(bench: Bench, keeping: Keeping) -> N
     assert runs.state_of(first).pause_reason == "game"
     for _ in range(5):
         assert keeping.tick(100).current == first.name
+    assert queue.load(bench.home).text == f"Waits: {REASON_WORDS['game']}."
     assert runs.state_of(second).state == "created"
     jobs.append(first, events.Paused(checkpoint="", step=2))
     assert keeping.tick().waiting == (first.name, second.name)
@@ -207,7 +221,9 @@ def test_nothing_starts_while_something_speaks_against_it(bench: Bench, keeping:
         keeping.tick(100)
     assert runs.state_of(run).state == "created"
     assert keeping.queue.busy
+    assert keeping.queue.now.text == f"Waits: {REASON_WORDS['heat']}."
     keeping.holding = ""
+    assert keeping.tick().text == ""
     keeping.until_over(run)
 
 

@@ -222,7 +222,7 @@ def _headline(now: Queue) -> str:
             "finetune-studio queue stop"
         )
     after = f"; after the last run the machine {THEN[now.then]}" if now.then in THEN else ""
-    return f"The queue is running{after}."
+    return f"The queue is running{after}. {now.text}".rstrip()
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
