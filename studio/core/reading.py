@@ -187,6 +187,8 @@ def _leaf(hint: Any, value: Any, name: str, problems: list[Problem]) -> Any:
 def _as_meant(hint: Any, value: Any) -> Any:
     """What YAML 1.1 reads otherwise than people write: 2e-4 is text to it, yes is true."""
     choices = _choices(hint)
+    if _listed(hint) and isinstance(value, str):
+        return [value]
     if choices and isinstance(value, bool):
         return "yes" if value else "no"
     if (choices or hint is str) and isinstance(value, int | float) and not isinstance(value, bool):
@@ -208,6 +210,11 @@ def _number(text: str) -> float | str:
 
 def _choices(hint: Any) -> tuple[str, ...]:
     return get_args(hint) if get_origin(hint) is Literal else ()
+
+
+def _listed(hint: Any) -> tuple[str, ...]:
+    """What may stand in a list of choices."""
+    return _choices(get_args(hint)[0]) if get_origin(hint) is tuple else ()
 
 
 def _unknown(key: str, prefix: str, hints: dict[str, Any]) -> Problem:
@@ -251,6 +258,8 @@ def _kind(value: object) -> str:
 def _wanted(hint: Any) -> str:
     if choices := _choices(hint):
         return f"one of {', '.join(choices)}"
+    if choices := _listed(hint):
+        return f"a list of some of {', '.join(choices)}"
     kind, limits = get_args(hint) if get_origin(hint) is Annotated else (hint, None)
     words = KINDS.get(kind) or next(said for shape, said in SHAPES if shape in str(kind))
     return words + (_limits(limits) if limits else "")
@@ -268,8 +277,14 @@ def _limits(meta: msgspec.Meta) -> str:
 
 
 def _how(name: str, hint: Any, value: Any) -> str:
-    choices = _choices(hint)
-    close = difflib.get_close_matches(str(value), choices, n=1) if choices else []
+    choices = _choices(hint) or _listed(hint)
+    meant = _first_wrong(value, choices)
+    close = difflib.get_close_matches(meant, choices, n=1) if choices else []
     if close:
         return f"Did you mean “{close[0]}”?"
     return f"Write {_wanted(hint)}, or leave “{name.rsplit('.', 1)[-1]}” out for its default."
+
+
+def _first_wrong(value: Any, choices: tuple[str, ...]) -> str:
+    said = value if isinstance(value, list) else [value]
+    return next((str(one) for one in said if one not in choices), "")

@@ -18,6 +18,11 @@ Scheduler = Literal["cosine", "linear", "constant"]
 TrainOn = Literal["assistant", "last", "everything"]
 AutoBool = Literal["auto", "yes", "no"]
 OnTrouble = Literal["stop", "roll-back"]
+Drop = Literal[
+    "duplicate", "near-duplicate", "too-long", "cut-answer", "short-answer", "echo", "language",
+    "contact",
+]  # fmt: skip
+Repair = Literal["trim", "mask-contact"]
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
@@ -69,11 +74,26 @@ class LoraPart(Part, frozen=True, kw_only=True):
 
 
 class DataPart(Part, frozen=True, kw_only=True):
-    """How rows become tokens."""
+    """How rows become tokens.
+
+    `template` is the chat template: "" for the model's own (ChatML where it has none), the name of
+    one of the studio's, or the path of a .jinja file. `system_prompt` is given to rows that have
+    no system message.
+
+    Rows with equal values in the column `group_by` never fall on both sides of the split. `drop`
+    leaves rows out by what was found in them, the first of equal ones aside; `repair` changes
+    rows on their way to the model: "trim" takes blanks off both ends of messages, "mask-contact"
+    puts words like “[e-mail]” in place of contact data and keys. The file itself stays as it is.
+    """
 
     max_length: Positive = 512
     train_on: TrainOn = "assistant"
+    template: str = ""
+    system_prompt: str = ""
     eval_share: Share = 0.1
+    group_by: str = ""
+    drop: tuple[Drop, ...] = ()
+    repair: tuple[Repair, ...] = ()
     packing: AutoBool = "auto"
 
 

@@ -179,3 +179,13 @@ def test_whatever_is_given_is_read_or_refused_in_words(data: dict[str, object]) 
     recipe, found = problems.read(data)
     assert (recipe is None) == bool(found)
     assert all(problem.text.endswith(".") for problem in found)
+
+
+def test_a_list_of_choices_may_be_one_and_knows_its_words() -> None:
+    recipe, found = problems.read(yaml.safe_load(SMALLEST + "data: {drop: duplicate}"))
+    assert found == []
+    assert recipe is not None
+    assert recipe.data.drop == ("duplicate",)
+    problem = only(SMALLEST + "data: {drop: [contact, duplicates]}")
+    assert (problem.field, problem.fix) == ("data.drop", "Did you mean “duplicate”?")
+    assert "mask-contact" in only(SMALLEST + "data: {repair: 7}").text

@@ -6,8 +6,10 @@ import msgspec
 import pytest
 import yaml
 
+from studio.core.reading import read
 from studio.core.recipe import (
     VERSION,
+    DataPart,
     DatasetPart,
     LoraPart,
     ModelPart,
@@ -63,3 +65,12 @@ def test_the_learning_rate_left_open_is_the_methods_own() -> None:
 def test_a_recipe_is_frozen() -> None:
     with pytest.raises(AttributeError):
         SMALLEST.method = "full"  # type: ignore[misc]
+
+
+def test_rules_for_rows_are_written_as_lists() -> None:
+    data = DataPart(drop=("duplicate", "cut-answer"), repair=("trim",), group_by="author")
+    recipe = msgspec.structs.replace(SMALLEST, data=data)
+    assert short(recipe)["data"] == {
+        "group_by": "author", "drop": ["duplicate", "cut-answer"], "repair": ["trim"],
+    }  # fmt: skip
+    assert read(yaml.safe_load(to_yaml(recipe))) == (recipe, [])
