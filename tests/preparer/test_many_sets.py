@@ -13,10 +13,12 @@ from studio.core.errors import StudioError
 from studio.core.facts import Prepared
 from studio.core.recipe import DataPart, DatasetPart, ModelPart, Recipe, TrainingPart
 from studio.preparer.dataset import drawn, open_all, rows
+from studio.preparer.lens import examples
 from studio.preparer.messages import Sample
 from studio.preparer.prepare import prepare
 from studio.preparer.progress import silent
 from studio.preparer.report import inspect
+from studio.preparer.tokens import Encoder
 from tests.preparer.test_prepare import rows as written_rows
 
 
@@ -166,3 +168,12 @@ def test_token_ids_are_trained_as_they_are(tmp_path: Path, tiny_model: Path) -> 
     (problem,) = (p for p in report.problems if p.row)
     assert (problem.row, problem.severity) == (2, "warning")
     assert "which the model doesn't know" in problem.text
+
+
+def test_the_lens_spells_token_ids(tmp_path: Path, tiny_model: Path) -> None:
+    path = tmp_path / "ids.jsonl"
+    ids = Encoder(tiny_model).tokenizer.encode("Once upon a time", add_special_tokens=False).ids
+    path.write_text(json.dumps({"input_ids": ids, "labels": [-100, *ids[1:]]}), "utf-8")
+    (example,) = examples((DatasetPart(path=str(path)),), tiny_model, DataPart(), count=1)
+    assert "".join(piece.text for piece in example.pieces) == "Once upon a time"
+    assert [piece.kind for piece in example.pieces][:2] == ["context", "trained"]
