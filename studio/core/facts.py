@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from studio.core.findings import Finding, LanguageRows, RowRef
+from studio.core.lengths import Lengths
 from studio.core.problem import Problem
 
 
@@ -133,6 +135,12 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
     `unmapped` are columns that nothing is learnt from, `passed_rows` sound rows that are not to
     be learnt. `trained_share` is trained tokens over all kept tokens. `histogram` counts rows by
     token length in bins of `bin_tokens`. Without a model there are no token figures (0).
+
+    `lengths` is what any other sequence length would do, `padding_share` and `packing_share` its
+    figures at the length asked for. `findings` are those of the rows as they stand in the files;
+    `dropped` and `repaired` count rows by the rule of the recipe that leaves them out or mends
+    them, and `kept_rows` are left, `eval_rows` of them held out. `typical` rows are most like the
+    others in words and length, `unusual` rows least.
     """
 
     path: str
@@ -158,16 +166,49 @@ class DatasetReport(msgspec.Struct, frozen=True, kw_only=True):
     cut_rows: int = 0
     bin_tokens: int = 0
     histogram: tuple[int, ...] = ()
+    lengths: Lengths = Lengths()
+    padding_share: float = 0.0
+    packing_share: float = 0.0
+    findings: tuple[Finding, ...] = ()
+    typical: tuple[RowRef, ...] = ()
+    unusual: tuple[RowRef, ...] = ()
+    languages: tuple[LanguageRows, ...] = ()
+    kept_rows: int = 0
+    eval_rows: int = 0
+    dropped: dict[str, int] = {}
+    repaired: dict[str, int] = {}
     template: str = ""
     problems: tuple[Problem, ...] = ()
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """One row for the token lens."""
+    """One row for the token lens. `problem` says why it has no tokens; `checks` are what is wrong
+    with those it has."""
 
     row: int
     pieces: tuple[TokenPiece, ...] = ()
     problem: str = ""
+    checks: tuple[Problem, ...] = ()
+
+
+class TemplateChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat template that may be chosen for a model.
+
+    `name` is what a recipe's data.template says ("" is the model's own, or ChatML where it has
+    none). `missing` are the tokens it is built of that the model has not as single tokens;
+    `preview` is a short chat as it writes it, `problem` why it can't.
+    """
+
+    name: str
+    source: str
+    missing: tuple[str, ...] = ()
+    preview: str = ""
+    problem: str = ""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the model knows every token that the template is built of."""
+        return not self.missing and not self.problem
 
 
 class PreparedPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +228,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
     Both hold the columns input_ids and labels (list<int32>; -100 is not trained). `template`
     says where the chat template came from, `chat_template` is its text. `digest` stands for both
-    files' content. Token figures are those of the training rows.
+    files' content. Token figures are those of the training rows. `dropped` and `repaired` count
+    rows by the rule of the recipe that left them out or mended them.
     """
 
     train_rows: int
@@ -203,4 +245,6 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     template_digest: str = ""
     tokenizer_digest: str = ""
     seed: int = 0
+    dropped: dict[str, int] = {}
+    repaired: dict[str, int] = {}
     parts: tuple[PreparedPart, ...] = ()

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from studio.core.facts import Machine, ModelFacts
+from studio.core.lengths import MICRO_BATCH_TOKENS as MICRO_BATCH_TOKENS
 from studio.core.recipe import Optimizer, Recipe
 from studio.core.savings import savings
 from studio.core.shapes import Shapes, shapes_of
@@ -23,8 +24,6 @@ GIB = 1 << 30
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 # The loss makes logits in fp32 chunks of at most this, at trained positions alone.
 LOGIT_CHUNK = 64 * MIB
-# Rows of one micro-batch, padded, hold at most this many tokens where the studio decides.
-MICRO_BATCH_TOKENS = 2048
 # Formulas of this kind were at most 28.8 % off on nine of ten of 151 published runs.
 UNCERTAINTY = 0.288
 # Allocator's reserved over allocated memory with SDPA: the median of 69 published runs.

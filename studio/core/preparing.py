@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
+from studio.core.findings import RowRef
 from studio.core.problem import Problem
-from studio.core.recipe import DataPart, DatasetPart, Recipe
+from studio.core.recipe import DataPart, DatasetPart, Recipe, TrainingPart
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask"):
@@ -22,6 +23,14 @@ class Inspect(Ask, frozen=True, kw_only=True, tag="inspect"):
     dataset: tuple[DatasetPart, ...]
     model: str = ""
     data: DataPart = DataPart()
+    seed: int = TrainingPart().seed
+
+
+class Rows(Ask, frozen=True, kw_only=True, tag="rows"):
+    """A list of findings.SeenRow: the rows of these references as they stand in their files."""
+
+    dataset: tuple[DatasetPart, ...]
+    refs: tuple[RowRef, ...]
 
 
 class Examples(Ask, frozen=True, kw_only=True, tag="examples"):
@@ -49,6 +58,14 @@ class TokenCount(Ask, frozen=True, kw_only=True, tag="token_count"):
     model: str
     text: str = ""
     messages: tuple[dict[str, Any], ...] = ()
+
+
+class Templates(Ask, frozen=True, kw_only=True, tag="templates"):
+    """A list of facts.TemplateChoice for a model; with `chosen`, that template alone."""
+
+    model: str
+    chosen: str = ""
+    system_prompt: str = ""
 
 
 class HubSearch(Ask, frozen=True, kw_only=True, tag="hub_search"):
@@ -82,7 +99,18 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="ca
     id: int
 
 
-AnyAsk = Inspect | Examples | Prepare | TokenCount | HubSearch | Download | FetchDataset | Cancel
+AnyAsk = (
+    Inspect
+    | Rows
+    | Examples
+    | Prepare
+    | TokenCount
+    | Templates
+    | HubSearch
+    | Download
+    | FetchDataset
+    | Cancel
+)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, tag_field="answer"):
