@@ -207,7 +207,7 @@ def test_a_killed_merge_leaves_nothing_beside_its_target(
     job = commands.Merge(adapter="adapter", base="base", out=str(tmp_path / "merged"))
     folder = jobs.create(bench.home, job)
     (folder / "fake.txt").write_text("kill", "utf-8")
-    half = tmp_path / ".partial-0123abcd-merged"
+    half = tmp_path / ".partial-0123abcd4567-merged"
     half.mkdir()
     (half / "model.safetensors").touch()
     keeper.start(folder)
