@@ -18,7 +18,7 @@ import studio
 from studio.client.cancelled import Cancelled, Fault
 from studio.core import preparing as wire
 from studio.core.errors import StudioError
-from studio.core.facts import DatasetReport, Example, Prepared
+from studio.core.facts import DatasetReport, Example, FirstRows, Prepared, TemplateChoice
 from studio.core.hub import HubModel
 from studio.core.recipe import DataPart, DatasetPart, Recipe
 from studio.library import hub_datasets, settings
@@ -72,6 +72,16 @@ class Preparer:
             model=str(model or ""),
             data=data or DataPart(),
         )
+
+    def peek(
+        self,
+        part: DatasetPart,
+        on_progress: Progress | None = None,
+        cancelled: Asked | None = None,
+    ) -> FirstRows:
+        """The first rows of a dataset, and what its mapping makes of them."""
+        (here,) = self.fetched([part], on_progress, cancelled)
+        return self.ask(wire.Peek, FirstRows, on_progress, cancelled, part=here)
 
     def examples(
         self,
@@ -185,6 +195,19 @@ class Preparer:
             part=part,
             home=str(self._home.root.absolute()),
             token=settings.token(self._home) or "",
+        )
+
+    def templates(
+        self, model: Path, chosen: str = "", system_prompt: str = ""
+    ) -> list[TemplateChoice]:
+        """The chat templates that may be chosen for a model, each with a short chat as it writes
+        it; with `chosen` that one alone, a name or the path of a .jinja file."""
+        return self.ask(
+            wire.Templates,
+            list[TemplateChoice],
+            model=str(model),
+            chosen=chosen,
+            system_prompt=system_prompt,
         )
 
     def token_count(

@@ -95,6 +95,28 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     learnt: str = ""
 
 
+class FirstRows(msgspec.Struct, frozen=True, kw_only=True):
+    """The first rows of a dataset as short texts, one for each column, and how they are read.
+
+    `readings` are what they may be read as by themselves, the likeliest first; `format`, `roles`,
+    `learnt` and `unmapped` belong to the mapping asked for. `says` is what row `shown_row` (from
+    0) comes to: role and text of each message, or "text" and the text. `problem` says why the
+    mapping comes to nothing.
+    """
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    readings: tuple[Alternative, ...] = ()
+    format: str = ""
+    roles: dict[str, str] = {}
+    learnt: str = ""
+    unmapped: tuple[str, ...] = ()
+    shown_row: int = 0
+    says: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+    fix: str = ""
+
+
 class DatasetPiece(msgspec.Struct, frozen=True, kw_only=True):
     """One of the datasets of a recipe, by itself.
 

@@ -33,6 +33,12 @@ class Rows(Ask, frozen=True, kw_only=True, tag="rows"):
     refs: tuple[RowRef, ...]
 
 
+class Peek(Ask, frozen=True, kw_only=True, tag="peek"):
+    """A facts.FirstRows: quick, whatever the dataset's size."""
+
+    part: DatasetPart
+
+
 class Examples(Ask, frozen=True, kw_only=True, tag="examples"):
     """A list of facts.Example: these rows (line numbers), or `count` from `start` (from 0) on."""
 
@@ -101,9 +107,10 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="ca
 
 AnyAsk = (
     Inspect
-    | Rows
+    | Peek
     | Examples
     | Prepare
+    | Rows
     | TokenCount
     | Templates
     | HubSearch

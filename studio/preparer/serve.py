@@ -104,6 +104,12 @@ def _inspect(ask: wire.Inspect, tell: Callable[[str, float | None], None]) -> An
     return inspect(ask.dataset, Path(ask.model) if ask.model else None, ask.data, tell)
 
 
+def _peek(ask: wire.Peek, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.first_rows import first_rows
+
+    return first_rows(ask.part)
+
+
 def _examples(ask: wire.Examples, tell: Callable[[str, float | None], None]) -> Any:
     from studio.preparer.lens import examples
 
@@ -120,9 +126,15 @@ def _prepare(ask: wire.Prepare, tell: Callable[[str, float | None], None]) -> An
 def _token_count(ask: wire.TokenCount, tell: Callable[[str, float | None], None]) -> Any:
     from studio.preparer.tokens import Encoder
 
-    encoder = Encoder(Path(ask.model))
-    text = encoder.template.render(ask.messages, True) if ask.messages else ask.text
-    return encoder.count(text)
+    with Encoder(Path(ask.model)) as encoder:
+        text = encoder.prompt(ask.messages) if ask.messages else ask.text
+        return encoder.count(text)
+
+
+def _templates(ask: wire.Templates, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.choices import choices
+
+    return choices(Path(ask.model), ask.chosen, ask.system_prompt)
 
 
 def _hub_search(ask: wire.HubSearch, tell: Callable[[str, float | None], None]) -> Any:
@@ -146,9 +158,11 @@ def _fetch_dataset(ask: wire.FetchDataset, tell: Callable[[str, float | None], N
 # imported when asked for: a window that searches the hub needs no pyarrow, and the other way round
 WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.Inspect: _inspect,
+    wire.Peek: _peek,
     wire.Examples: _examples,
     wire.Prepare: _prepare,
     wire.TokenCount: _token_count,
+    wire.Templates: _templates,
     wire.HubSearch: _hub_search,
     wire.Download: _download,
     wire.FetchDataset: _fetch_dataset,
