@@ -67,7 +67,17 @@ _HERE = "studio.ui.pages.new_run"
 MODEL = StepEntry("Model", ("model",), f"{_HERE}.model_step:ModelStep")
 DATASET = StepEntry(
     "Dataset",
-    ("dataset", "data.max_length", "data.train_on", "data.eval_share"),
+    (
+        "dataset",
+        "data.max_length",
+        "data.train_on",
+        "data.eval_share",
+        "data.template",
+        "data.system_prompt",
+        "data.group_by",
+        "data.drop",
+        "data.repair",
+    ),
     f"{_HERE}.dataset_step:DatasetStep",
 )
 METHOD = StepEntry("Method", ("method", "lora"), f"{_HERE}.method_step:MethodStep")
