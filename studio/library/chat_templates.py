@@ -1,4 +1,4 @@
-"""The chat template of a model folder, or the one that stands in where it has none."""
+"""The chat template of a model folder, or the one that is chosen in its place."""
 
 from __future__ import annotations
 
@@ -9,21 +9,33 @@ from typing import Any
 import msgspec
 
 from studio.core.errors import StudioError
+from studio.core.problem import Problem
+from studio.library import resources
 
-CHATML = (
-    "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + END + '\n' }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
+FIELD = "data.template"
+CHATML = "chatml"
+_LARGEST_BYTES = 1 << 20
+# the tokens without which a template is only letters to a model; its end of turn comes first
+MARKS: dict[str, tuple[str, ...]] = {
+    "chatml": ("<|im_end|>", "<|im_start|>"),
+    "llama-3": ("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"),
+    "mistral": ("</s>", "[INST]", "[/INST]"),
+    "gemma": ("<end_of_turn>", "<start_of_turn>"),
+    "phi": ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>"),
+    "qwen": ("<|im_end|>", "<|im_start|>"),
+}
 
 
 class ChatTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """The jinja text and where it comes from; `fallback` says that it is not the model's own."""
+    """The jinja text and where it comes from; `fallback` says that it stands in for a missing one.
+
+    `marks` are the tokens it is built of, where it comes with the studio.
+    """
 
     text: str
     source: str
     fallback: bool = False
+    marks: tuple[str, ...] = ()
 
 
 def of_model(folder: Path) -> ChatTemplate:
@@ -33,14 +45,34 @@ def of_model(folder: Path) -> ChatTemplate:
     vocabulary has no <|im_end|>, since a model learns to stop only with a token it knows.
     Raises StudioError where a file can't be read.
     """
-    if (file := folder / "chat_template.jinja").is_file():
-        return ChatTemplate(text=file.read_text(encoding="utf-8"), source=file.name)
-    for name in ("tokenizer_config.json", "chat_template.json"):
-        if text := _default(read_json(folder / name).get("chat_template")):
-            return ChatTemplate(text=text, source=name)
-    own_end = _lacks_im_end(folder) and "eos_token" in special_tokens(folder)
-    end = "eos_token" if own_end else "'<|im_end|>'"
-    return ChatTemplate(text=CHATML.replace("END", end), source="ChatML", fallback=True)
+    if own := _own(folder):
+        return own
+    found = _studios(CHATML, folder)
+    return msgspec.structs.replace(found, source="ChatML", fallback=True)
+
+
+def chosen(folder: Path, name: str) -> ChatTemplate:
+    """The template of this name or file for the model of a folder; the model's own without one.
+
+    Raises StudioError where there is none of that name, or the file can't be read.
+    """
+    if not name:
+        return of_model(folder)
+    if name in MARKS:
+        return _studios(name, folder)
+    path = Path(name).expanduser()
+    if path.suffix.casefold() not in (".jinja", ".jinja2", ".j2"):
+        raise _refusal(
+            "No such chat template",
+            f"“{name}” is neither a chat template of the studio nor a .jinja file.",
+            f"Choose one of {', '.join(MARKS)}, or the path of a .jinja file.",
+        )
+    return ChatTemplate(text=_read(path), source=path.name)
+
+
+def has_own(folder: Path) -> bool:
+    """Whether the model comes with a template."""
+    return _own(folder) is not None
 
 
 def special_tokens(folder: Path) -> dict[str, str]:
@@ -70,6 +102,43 @@ def read_json(path: Path) -> dict[str, Any]:
             "Download or copy the model again.",
         ) from error
     return content if isinstance(content, dict) else {}
+
+
+def _own(folder: Path) -> ChatTemplate | None:
+    if (file := folder / "chat_template.jinja").is_file():
+        return ChatTemplate(text=_read(file), source=file.name)
+    for name in ("tokenizer_config.json", "chat_template.json"):
+        if text := _default(read_json(folder / name).get("chat_template")):
+            return ChatTemplate(text=text, source=name)
+    return None
+
+
+def _studios(name: str, folder: Path) -> ChatTemplate:
+    """A template that comes with the studio; ChatML ends with a token that the model knows."""
+    text = resources.path("templates", f"{name}.jinja").read_text(encoding="utf-8")
+    marks = MARKS[name]
+    if name == CHATML and _lacks_im_end(folder) and "eos_token" in special_tokens(folder):
+        text = text.replace("'<|im_end|>'", "eos_token")
+        marks = marks[1:]
+    return ChatTemplate(text=text, source=name, marks=marks)
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise ValueError("it has more than a megabyte")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise _refusal(
+            "Chat template can't be read",
+            f"The chat template “{path.name}” can't be read: {why}.",
+            "Choose a .jinja file that is there and saved as UTF-8.",
+        ) from error
+
+
+def _refusal(title: str, text: str, fix: str) -> StudioError:
+    return StudioError(title, text, fix, (Problem(field=FIELD, text=text, fix=fix),))
 
 
 def _default(value: object) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.core.facts import Example, TokenKind, TokenPiece
 from studio.core.recipe import DataPart, DatasetPart
-from studio.preparer import dataset
+from studio.preparer import checks, dataset
 from studio.preparer.dataset import Row
 from studio.preparer.messages import BadRow, Sample
 from studio.preparer.progress import Tell, silent
@@ -28,9 +28,9 @@ def examples(
     Rows that can't be used are among them, with their problem. Raises StudioError as inspect does.
     """
     everything = dataset.rows(dataset.open_all(parts), tell)
-    encoder = Encoder(model)
     chosen = _by_number(everything, rows) if rows else _by_place(everything, start, count)
-    return [_example(encoder, row, data) for row in chosen]
+    with Encoder(model, data) as encoder:
+        return [_example(encoder, row, data) for row in chosen]
 
 
 def _by_number(rows: Iterator[Row], wanted: Sequence[int]) -> list[Row]:
@@ -61,7 +61,11 @@ def _example(encoder: Encoder, row: Row, data: DataPart) -> Example:
         return Example(row=row.row, problem=f"Row {row.row} {content.why}. {content.fix}".strip())
     if not content.text:
         content = encoder.spelt(content)
-    return Example(row=row.row, pieces=tuple(_pieces(content, encoder.special, data.max_length)))
+    return Example(
+        row=row.row,
+        pieces=tuple(_pieces(content, encoder.special, data.max_length)),
+        checks=checks.of_row(content, data.max_length, f"Row {row.row}", row.row),
+    )
 
 
 def _pieces(tokens: Tokens, special: Container[int], length: int) -> Iterator[TokenPiece]:

@@ -47,8 +47,8 @@ def prepare(folder: Path, recipe: Recipe, model: Path, tell: Tell = silent) -> P
     """
     try:
         sweep_partials(folder)
-        with whole_folder(JobFolder(folder).data) as data:
-            return _write(data, recipe, model, Throttled(tell))
+        with Encoder(model, recipe.data) as encoder, whole_folder(JobFolder(folder).data) as data:
+            return _write(data, recipe, model, encoder, Throttled(tell))
     except OSError as error:
         full = error.errno == errno.ENOSPC
         raise StudioError(
@@ -58,8 +58,7 @@ def prepare(folder: Path, recipe: Recipe, model: Path, tell: Tell = silent) -> P
         ) from error
 
 
-def _write(folder: Path, recipe: Recipe, model: Path, tell: Tell) -> Prepared:
-    encoder = Encoder(model)
+def _write(folder: Path, recipe: Recipe, model: Path, encoder: Encoder, tell: Tell) -> Prepared:
     tally = Tally(recipe.data)
     rows = folder / _ROWS
     left_out = [0] * len(recipe.dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,18 +38,18 @@ def inspect(
         opened = dataset.open_all(parts)
     except Unrecognised as error:
         return _unrecognised(parts, error)
-    encoder = Encoder(model) if model else None
-    tally = Tally(data, several_files=sum(len(one.files) for one in opened) > 1)
-    counts = [Counts() for _ in opened]
-    for row, tokens in encoded(opened, encoder, data, Throttled(tell)):
-        count = counts[row.part]
-        if isinstance(tokens, BadRow):
-            tally.bad(row, tokens)
-            count.bad(tokens)
-        else:
-            usable = tally.good(row, tokens)
-            count.good(row, tokens if usable else None, bool(usable), data.max_length)
-    return _report(opened, tally, counts, encoder)
+    with Encoder(model, data) if model else contextlib.nullcontext() as encoder:
+        tally = Tally(data, several_files=sum(len(one.files) for one in opened) > 1)
+        counts = [Counts() for _ in opened]
+        for row, tokens in encoded(opened, encoder, data, Throttled(tell)):
+            count = counts[row.part]
+            if isinstance(tokens, BadRow):
+                tally.bad(row, tokens)
+                count.bad(tokens)
+            else:
+                usable = tally.good(row, tokens)
+                count.good(row, tokens if usable else None, bool(usable), data.max_length)
+        return _report(opened, tally, counts, encoder)
 
 
 def encoded(

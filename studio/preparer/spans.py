@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -10,6 +13,13 @@ from studio.preparer.messages import BadRow, Message
 from studio.preparer.template import Span, Template
 
 _MARK = "\u2063ANSWER\u2063"
+
+
+class Chat(msgspec.Struct, frozen=True):
+    """The messages of a row, and the tools that they may call."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Any, ...] = ()
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -20,57 +30,143 @@ class Rendered(msgspec.Struct, frozen=True):
     folded: bool = False
 
 
-def render(template: Template, messages: Sequence[Message]) -> Rendered:
+def render(template: Template, chat: Chat) -> Rendered:
     """The chat and its answers. A system message that the template refuses joins the first
     user message, and `folded` says so. Raises BadRow where the template refuses the chat or
-    hides an answer."""
+    hides an answer, Runaway as Template does."""
+    refusal: BadRow | None = None
+    for messages, folded in _spellings(chat.messages):
+        try:
+            found = _rendered(template, messages, chat.tools)
+        except BadRow as bad:
+            refusal = refusal or bad
+        else:
+            return Rendered(found.text, found.spans, folded)
+    assert refusal is not None
+    raise refusal
+
+
+def prompt(template: Template, chat: Chat) -> str:
+    """The chat up to where the next answer would begin; raises as `render` does."""
+    return template.render(chat.messages, True, chat.tools)
+
+
+def _spellings(messages: Sequence[Message]) -> Iterator[tuple[Sequence[Message], bool]]:
+    """The chat as transformers wants it, and then in the other ways that templates know.
+
+    Templates take the arguments of a call as an object (transformers' way) or as the JSON text
+    that datasets hold (OpenAI's way); some know no developer, and some no system message.
+    """
+    messages = [_with_calls(one, _as_object) for one in messages]
+    yield messages, False
+    if any(one.get("tool_calls") for one in messages):
+        yield [_with_calls(one, _as_text) for one in messages], False
+    if any(one["role"] == "developer" for one in messages):
+        messages = [
+            {**one, "role": "system"} if one["role"] == "developer" else one for one in messages
+        ]
+        yield messages, False
+    if [one["role"] for one in messages[:2]] == ["system", "user"]:
+        said = f"{messages[0]['content']}\n\n{messages[1]['content']}"
+        yield [{**messages[1], "content": said}, *messages[2:]], True
+
+
+def _with_calls(one: Message, spelt: Any) -> Message:
+    calls = one.get("tool_calls")
+    if not isinstance(calls, list):
+        return one
+    return {**one, "tool_calls": [_call(call, spelt) for call in calls]}
+
+
+def _call(call: Any, spelt: Any) -> Any:
+    if not isinstance(call, dict):
+        return call
+    if isinstance(call.get("function"), dict):
+        return {**call, "function": _call(call["function"], spelt)}
+    return {**call, "arguments": spelt(call["arguments"])} if "arguments" in call else call
+
+
+def _as_object(arguments: Any) -> Any:
+    if not isinstance(arguments, str):
+        return arguments
     try:
-        return _rendered(template, messages)
-    except BadRow:
-        if messages[0]["role"] != "system" or len(messages) < 2 or messages[1]["role"] != "user":
-            raise
-    first = {**messages[1], "content": f"{messages[0]['content']}\n\n{messages[1]['content']}"}
-    found = _rendered(template, [first, *messages[2:]])
-    return Rendered(found.text, found.spans, folded=True)
+        found = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+    return found if isinstance(found, dict) else arguments
 
 
-def _rendered(template: Template, messages: Sequence[Message]) -> Rendered:
-    text, marked = template.render_tracked(messages)
+def _as_text(arguments: Any) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+
+
+def _rendered(template: Template, messages: Sequence[Message], tools: Sequence[Any]) -> Rendered:
+    text, marked = template.render_tracked(messages, tools=tools)
     if marked:
         return Rendered(text, tuple(marked))
     answers = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
-    return Rendered(text, tuple(_span(template, messages, text, i) for i in answers))
+    spans = tuple(_span(template, messages, tools, text, i) for i in answers)
+    if any(end > start for (_, end), (start, _) in itertools.pairwise(spans)):
+        raise _hidden()
+    return Rendered(text, spans)
 
 
-def _span(template: Template, messages: Sequence[Message], text: str, index: int) -> Span:
-    """By what the template adds for this message; where it rewrites history, by a marked copy."""
+def _span(
+    template: Template, messages: Sequence[Message], tools: Sequence[Any], text: str, index: int
+) -> Span:
+    """By what the template adds for this message; where it rewrites history, by what changes in
+    the text when another answer stands there."""
     content = str(messages[index]["content"]).strip()
-    found = _by_prefix(template, messages, text, index) or _by_mark(template, messages, text, index)
+    found = _by_prefix(template, messages, tools, text, index)
+    found = found or _by_change(template, messages, tools, text, index)
     if found is None or content not in text[slice(*found)]:
-        raise BadRow(
-            "has an answer that the chat template leaves out or rewrites",
-            "Keep one answer a row, or choose a model with another template.",
-        )
+        raise _hidden()
     return found
 
 
 def _by_prefix(
-    template: Template, messages: Sequence[Message], text: str, index: int
+    template: Template, messages: Sequence[Message], tools: Sequence[Any], text: str, index: int
 ) -> Span | None:
     try:
-        head = template.render(messages[:index], generation_prompt=True) if index else ""
+        head = template.render(messages[:index], True, tools) if index else ""
         last = index == len(messages) - 1
-        upto = text if last else template.render(messages[: index + 1])
+        upto = text if last else template.render(messages[: index + 1], tools=tools)
     except BadRow:
         return None
     fits = index and text.startswith(head) and text.startswith(upto)
     return (len(head), len(upto)) if fits and len(head) < len(upto) else None
 
 
-def _by_mark(template: Template, messages: Sequence[Message], text: str, index: int) -> Span | None:
+def _by_change(
+    template: Template, messages: Sequence[Message], tools: Sequence[Any], text: str, index: int
+) -> Span | None:
     copy = [dict(message) for message in messages]
     copy[index]["content"] = _MARK
-    before, mark, behind = template.render(copy).partition(_MARK)
-    fits = mark and text.startswith(before) and text.endswith(behind)
-    end = len(text) - len(behind)
-    return (len(before), end) if fits and len(before) < end else None
+    copy[index].pop("tool_calls", None)
+    other = template.render(copy, tools=tools)
+    if other.count(_MARK) != 1:
+        return None
+    start, tail = _shared(text, other), _shared(text[::-1], other[::-1])
+    at = other.index(_MARK)
+    end = len(text) - tail
+    whole = start == at and len(other) - tail == at + len(_MARK)
+    return (start, end) if whole and start < end else None
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[:middle] == other[:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _hidden() -> BadRow:
+    return BadRow(
+        "has an answer that the chat template leaves out or rewrites",
+        "Keep one answer a row, or choose another template.",
+    )

@@ -9,9 +9,10 @@ import msgspec
 from studio.core.errors import StudioError
 from studio.core.problem import Problem, Severity
 from studio.core.recipe import DataPart
+from studio.library.chat_templates import ChatTemplate
+from studio.preparer.checks import Tallied
 from studio.preparer.dataset import Row
 from studio.preparer.messages import BadRow, Passed
-from studio.preparer.template import Template
 from studio.preparer.tokens import Tokens
 
 NAMED = 100
@@ -32,7 +33,8 @@ class Tally:
         self._several = several_files
         self._bad: list[Problem] = []
         self._odd: dict[str, tuple[str, int]] = {}
-        self._unnamed = self._folded = self._merged = self._endless = self._control = 0
+        self._unnamed = 0
+        self._checks = Tallied(data.max_length)
         self._seen: set[bytes] = set()
 
     def bad(self, row: Row, why: BadRow) -> None:
@@ -60,20 +62,17 @@ class Tally:
         trained = sum(tokens.trained[:length])
         self.lengths.append(len(tokens.ids))
         self.longest = max(self.longest, len(tokens.ids))
+        self._checks.add(tokens, self._place(row), row.row)
         self.cut += len(tokens.ids) > length
         if not trained:
             self.out_of_reach += 1
             return b""
         self.tokens += min(len(tokens.ids), length)
         self.trained += trained
-        self._folded += tokens.folded
-        self._merged += tokens.merged
-        self._endless += not tokens.ends
-        self._control += tokens.control
         content = msgspec.msgpack.encode((tokens.ids[:length], tokens.trained[:length]))
         return self._count(blake2b(content, digest_size=16).digest())
 
-    def problems(self, template: Template | None) -> tuple[Problem, ...]:
+    def problems(self, template: ChatTemplate | None) -> tuple[Problem, ...]:
         """Everything worth saying, the broken rows first."""
         found = list(self._bad)
         if self._unnamed:
@@ -92,7 +91,7 @@ class Tally:
             found.append(_problem(text, "Delete the copies, unless they are meant.", "warning"))
         return tuple(found + self._about_template(template))
 
-    def check(self, template: Template | None) -> None:
+    def check(self, template: ChatTemplate | None) -> None:
         """Raise StudioError with all problems where too little is left to learn from."""
         if self.usable and not self._mostly_broken():
             return
@@ -142,35 +141,14 @@ class Tally:
             found.append(_problem(text, fix, "warning" if self.cut * 20 > self.rows else "info"))
         if self.out_of_reach and not self.usable:
             found.append(self._masked())
-        elif self.out_of_reach:
-            text = (
-                f"{_rows(self.out_of_reach, 'is', 'are')} left out: cut before the answer begins."
-            )
-            found.append(_problem(text, "Raise the maximum length.", "warning"))
         return found
 
-    def _about_template(self, template: Template | None) -> list[Problem]:
+    def _about_template(self, template: ChatTemplate | None) -> list[Problem]:
         found = []
         if template is not None and template.fallback:
             text = "The model has no chat template; chats are written in ChatML."
             found.append(_problem(text, "", "info"))
-        if self._folded:
-            text = (
-                f"The template knows no system message: {_rows(self._folded)} say it as the user."
-            )
-            found.append(_problem(text, "", "info"))
-        if self._endless:
-            text = (
-                f"No token ends the answer in {_rows(self._endless)}: the model may learn no stop."
-            )
-            found.append(_problem(text, "Choose a model whose template ends each turn.", "warning"))
-        if self._control:
-            text = f"{_rows(self._control, 'says', 'say')} a control token, such as an end of turn."
-            fix = "Take it out of the text, unless the model is meant to read it as one."
-            found.append(_problem(text, fix, "warning"))
-        if self._merged:
-            text = f"In {_rows(self._merged)} one untrained token spans the answer's beginning."
-            found.append(_problem(text, "Begin answers without a blank.", "info"))
+        found += self._checks.problems()
         return found
 
 

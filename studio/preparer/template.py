@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -17,64 +17,121 @@ import jinja2.runtime
 import jinja2.sandbox
 import jinja2.utils
 
-from studio.core.errors import StudioError
-from studio.library import chat_templates
 from studio.preparer.messages import BadRow, Message
 
 Span = tuple[int, int]
+FILE = "<template>"
+OUTPUT_CHARACTERS = 1 << 20
+OUTPUT_TIMES = 16
 _REFUSALS = (
     jinja2.TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError,
     RuntimeError,
 )  # fmt: skip
 
 
-class Template:
-    """A model's chat template. `source` says where it comes from, `fallback` that it isn't its own.
+class Runaway(Exception):
+    """A template that writes without end or takes all memory: the template's fault, not a row's."""
 
-    Environment and globals follow transformers/utils/chat_template_utils.py (5.23).
+    def __init__(self, kind: str, line: int) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        self.line = line
+
+
+class Broken(Exception):
+    """A template that jinja can't read, with why and the line."""
+
+    def __init__(self, why: str, line: int) -> None:
+        super().__init__(why)
+        self.why = why
+        self.line = line
+
+
+class Template:
+    """A chat template, ready to render; `tokens` are the model's special tokens by name.
+
+    Environment and globals follow transformers/utils/chat_template_utils.py (5.23). Raises Broken.
     """
 
-    def __init__(self, folder: Path) -> None:
-        found = chat_templates.of_model(folder)
-        self.text = found.text
-        self.source = found.source
-        self.fallback = found.fallback
-        self._tokens = chat_templates.special_tokens(folder)
+    def __init__(self, text: str, tokens: Mapping[str, str]) -> None:
+        self._tokens = dict(tokens)
         self._environment = _environment()
         try:
-            self._template = self._environment.from_string(found.text)
-        except jinja2.TemplateError as error:
-            raise StudioError(
-                "Chat template is broken",
-                f"The chat template of “{folder.name}” can't be read: {error}.",
-                "Choose another model, or repair chat_template.jinja in its folder.",
-            ) from error
+            self._template = self._environment.from_string(text)
+        except jinja2.TemplateSyntaxError as error:
+            raise Broken((error.message or "it is no jinja").rstrip("."), error.lineno) from error
+        except (*_REFUSALS, SyntaxError, MemoryError) as error:
+            raise Broken(_said(error), 0) from error
 
-    def render(self, messages: Sequence[Message], generation_prompt: bool = False) -> str:
+    @property
+    def lines(self) -> list[tuple[int, int]]:
+        """Lines of the template, and of the compiled code that each begins at."""
+        found = self._template.debug_info
+        return sorted((line, code) for line, code in found)
+
+    def render(
+        self,
+        messages: Sequence[Message],
+        generation_prompt: bool = False,
+        tools: Sequence[Any] = (),
+    ) -> str:
         """The chat as the model reads it; BadRow where the template refuses it."""
-        return self.render_tracked(messages, generation_prompt)[0]
+        return self.render_tracked(messages, generation_prompt, tools)[0]
 
     def render_tracked(
-        self, messages: Sequence[Message], generation_prompt: bool = False
+        self,
+        messages: Sequence[Message],
+        generation_prompt: bool = False,
+        tools: Sequence[Any] = (),
     ) -> tuple[str, list[Span]]:
-        """The chat, and the character spans inside {% generation %} where the template has it."""
+        """The chat, and the character spans inside {% generation %} where the template has it.
+
+        Raises BadRow where the template refuses the chat, Runaway where it is out of hand.
+        """
         chat = [_reasoning(_present(message)) for message in messages]
         blocks: list[str] = []
         spans: list[Span] = []
+        room = _room(chat, tools)
         try:
             with _tracking(self._environment, blocks, spans):
                 for block in self._template.generate(
                     messages=chat,
-                    tools=None,
+                    tools=list(tools) or None,
                     documents=None,
                     add_generation_prompt=generation_prompt,
                     **self._tokens,
                 ):
                     blocks.append(block)
+                    room -= len(block)
+                    if room < 0:
+                        raise Runaway("output", 0)
+        except MemoryError as error:
+            blocks.clear()
+            raise Runaway("memory", _line(error)) from None
         except _REFUSALS as error:
-            why = str(error).split("\n")[0].rstrip(".") or type(error).__name__
-            raise BadRow(f"is refused by the chat template: {why}", "Change its roles.") from error
+            at = f" (line {line})" if (line := _line(error)) else ""
+            why = f"is refused by the chat template{at}: {_said(error)}"
+            raise BadRow(why, "Change its roles.") from error
         return "".join(blocks), spans
+
+
+def _room(chat: Sequence[Message], tools: Sequence[Any]) -> int:
+    """How many characters a template may make of a chat."""
+    return OUTPUT_CHARACTERS + OUTPUT_TIMES * (len(str(chat)) + len(str(tools)))
+
+
+def _said(error: BaseException) -> str:
+    return str(error).split("\n")[0].rstrip(".") or type(error).__name__
+
+
+def _line(error: BaseException) -> int:
+    """The line of the template in which an error came up; 0 where it isn't known."""
+    lines = [
+        line
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == FILE
+    ]
+    return lines[-1] if lines else 0
 
 
 class _Generation(jinja2.ext.Extension):

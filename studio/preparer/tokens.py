@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import unicodedata
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,9 +15,10 @@ from tokenizers import Encoding, Tokenizer
 from studio.core.errors import StudioError
 from studio.core.recipe import DataPart, TrainOn
 from studio.library import chat_templates
-from studio.preparer.messages import BadRow, Sample
-from studio.preparer.spans import Rendered, render
-from studio.preparer.template import Span, Template
+from studio.preparer.messages import BadRow, Message, Sample
+from studio.preparer.rendering import Renderer
+from studio.preparer.spans import Chat, Rendered
+from studio.preparer.template import Span
 
 UNTRAINED = -100
 _ENDS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<turn|>", "<|end|>", "</s>")
@@ -26,17 +28,23 @@ class Tokens(msgspec.Struct, frozen=True):
     """One row as the model sees it, before it is cut.
 
     `trained` says for each id whether its prediction is learnt; the first never is, since
-    nothing stands before it. `offsets` are spans in `text`, in characters. `ends` says that
-    an answer's last trained token is a special one, `merged` that a token spans the border between
-    prompt and answer, `folded` that the system message joined the user's, `control` that a message
-    itself says a control token.
+    nothing stands before it. `offsets` are spans in `text`, in characters. `answers` are the
+    ranges of ids that are the assistant's, each with the token that ends its turn.
+
+    `ends` says that every answer's last token is one that ends a turn, `proved` that the ids of
+    every answer read back as its words, `doubled` that the text begins twice, `merged` that a
+    token spans the border between prompt and answer, `folded` that the system message joined the
+    user's, `control` that a message itself says a control token.
     """
 
     text: str
     ids: list[int]
     trained: list[bool]
     offsets: list[Span]
+    answers: tuple[Span, ...] = ()
     ends: bool = True
+    proved: bool = True
+    doubled: bool = False
     merged: bool = False
     folded: bool = False
     control: bool = False
@@ -48,36 +56,67 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 class Encoder:
-    """The tokenizer and chat template of a model folder.
+    """The tokenizer of a model folder, and the chat template that `data` chooses for it.
 
-    Raises StudioError where the folder has no tokenizer.json or a broken one.
+    Raises StudioError where the folder has no tokenizer.json or a broken one, or where the
+    template can't be found; `encode` and `prompt` as Renderer does.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, data: DataPart | None = None) -> None:
+        self.data = data or DataPart()
         self.tokenizer = _tokenizer(folder)
-        self.template = Template(folder)
+        self.template = chat_templates.chosen(folder, self.data.template)
+        names = chat_templates.special_tokens(folder)
+        self._renderer = Renderer(self.template, names)
         added = self.tokenizer.get_added_tokens_decoder()
         self._ends = _end_ids(folder, self.tokenizer)
         self.special = {i for i, token in added.items() if token.special} | self._ends
         control = sorted((added[i].content for i in self.special if i in added), key=len)
         self._control = re.compile("|".join(map(re.escape, reversed(control))) or "(?!)")
-        names = chat_templates.special_tokens(folder)
         self._bos = self.tokenizer.token_to_id(names.get("bos_token", ""))
         self._eos = self.tokenizer.token_to_id(names.get("eos_token", ""))
 
-    def encode(self, samples: Sequence[Sample], data: DataPart) -> list[Tokens | BadRow]:
+    def encode(
+        self, samples: Sequence[Sample], data: DataPart | None = None
+    ) -> list[Tokens | BadRow]:
         """Each sample's tokens, or why it has none, in their order."""
-        rendered = [self._rendered(sample) for sample in samples]
+        train_on = (data or self.data).train_on
+        chats = [self._asked(sample) for sample in samples if not sample.ids and sample.messages]
+        rendered = self._renderer.rendered(chats) if chats else []
         texts = [r.text for r in rendered if isinstance(r, Rendered)]
-        chats = iter(self.tokenizer.encode_batch(texts, add_special_tokens=False))
-        return [
-            r
-            if isinstance(r, BadRow | Tokens)
-            else self._plain(r, data.train_on)
-            if isinstance(r, str)
-            else self._chat(r, next(chats), sample, data.train_on)
-            for r, sample in zip(rendered, samples, strict=True)
-        ]
+        encodings = iter(self.tokenizer.encode_batch(texts, add_special_tokens=False))
+        waiting = iter(rendered)
+        made = [self._made(sample, waiting, encodings, train_on) for sample in samples]
+        return self._proved(made)
+
+    def render(self, sample: Sample) -> str:
+        """The text of a chat with every special token; BadRow where the template refuses it."""
+        (row,) = self._renderer.rendered([self._asked(sample)])
+        if isinstance(row, BadRow):
+            raise row
+        return row.text
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """The text of a chat up to where the next answer would begin; BadRow if refused."""
+        return self._renderer.prompt(Chat(tuple(messages)))
+
+    def missing(self) -> tuple[str, ...]:
+        """Which tokens of a template of the studio are no single token to this model."""
+        return tuple(mark for mark in self.template.marks if not self.knows(mark))
+
+    def knows(self, mark: str) -> bool:
+        """Whether the tokenizer makes one token of a text."""
+        return len(self.tokenizer.encode(mark, add_special_tokens=False).ids) == 1
+
+    def close(self) -> None:
+        """End the process in which the template runs."""
+        self._renderer.close()
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def count(self, text: str) -> int:
         """How many tokens the text is, special ones aside that the tokenizer would add."""
@@ -101,17 +140,50 @@ class Encoder:
         trained[0] = False
         return Tokens("", list(sample.ids), trained, [(0, 0)] * len(sample.ids))
 
-    def _rendered(self, sample: Sample) -> Rendered | Tokens | str | BadRow:
+    def _asked(self, sample: Sample) -> Chat:
+        """The chat, with the recipe's system message where it brings none."""
+        messages = sample.messages
+        if self.data.system_prompt and messages[0]["role"] not in ("system", "developer"):
+            messages = ({"role": "system", "content": self.data.system_prompt}, *messages)
+        return Chat(messages, sample.tools)
+
+    def _made(
+        self,
+        sample: Sample,
+        rendered: Iterator[Rendered | BadRow],
+        encodings: Iterator[Encoding],
+        train_on: TrainOn,
+    ) -> Tokens | BadRow:
         if sample.ids:
             return self._given(sample)
         if not sample.messages:
-            return sample.text
-        try:
-            return render(self.template, sample.messages)
-        except BadRow as bad:
-            return bad
+            return self._plain(sample.text)
+        row = next(rendered)
+        return (
+            row if isinstance(row, BadRow) else self._chat(row, next(encodings), sample, train_on)
+        )
 
-    def _plain(self, text: str, train_on: TrainOn) -> Tokens:
+    def _proved(self, rows: list[Tokens | BadRow]) -> list[Tokens | BadRow]:
+        """The rows, marked where the ids of an answer don't read back as its words."""
+        said = [(place, words) for place, row in enumerate(rows) for words in self._words(row)]
+        read = self.tokenizer.decode_batch([ids for _, (ids, _) in said], skip_special_tokens=False)
+        for (place, (_, text)), decoded in zip(said, read, strict=True):
+            row = rows[place]
+            if isinstance(row, Tokens) and row.proved and not _same(decoded, text):
+                rows[place] = msgspec.structs.replace(row, proved=False)
+        return rows
+
+    def _words(self, row: Tokens | BadRow) -> Iterator[tuple[list[int], str]]:
+        """Of each answer the ids and the text that they stand for, without what ends the turn."""
+        if isinstance(row, BadRow):
+            return
+        for first, behind in row.answers:
+            last = behind - 1 if row.ids[behind - 1] in self._ends else behind
+            if first < last:
+                text = row.text[row.offsets[first][0] : row.offsets[last - 1][1]]
+                yield row.ids[first:last], text
+
+    def _plain(self, text: str) -> Tokens:
         """A text between the tokens that begin and end one; all of it is trained."""
         encoding = self.tokenizer.encode(text)
         ids, offsets = list(encoding.ids), list(encoding.offsets)
@@ -138,7 +210,10 @@ class Encoder:
             ids,
             trained,
             offsets,
-            ends=all(behind and ids[behind - 1] in self.special for _, behind in ranges),
+            tuple(ranges),
+            ends=all(behind and ids[behind - 1] in self._ends for _, behind in ranges),
+            proved=all(_covers(offsets, *pair) for pair in zip(ranges, spans, strict=True)),
+            doubled=self._bos is not None and ids[:2] == [self._bos] * 2,
             merged=any(_merged(offsets, r[0], s) for r, s in zip(ranges, spans, strict=True)),
             folded=rendered.folded,
             control=any(self._control.search(m["content"]) for m in sample.messages),
@@ -157,12 +232,40 @@ class Encoder:
         while last > first and blank(last - 1):
             last -= 1
         if last > first and ids[last - 1] in self.special:
-            return first, last
+            return first, self._first_end(ids, blank, first, last)
         end = last
         while end < len(ids) and blank(end):
             end += 1
         found = end < len(ids) and ids[end] in self._ends
         return first, end + 1 if found else behind
+
+    def _first_end(
+        self, ids: list[int], blank: Callable[[int], bool], first: int, last: int
+    ) -> int:
+        """Where the turn ends, although another end may follow, such as that of the text."""
+        end = last
+        while end > first and (blank(end - 1) or ids[end - 1] in self._ends):
+            if ids[end - 1] in self._ends:
+                last = end
+            end -= 1
+        return last
+
+
+def _covers(offsets: list[Span], tokens: Span, span: Span) -> bool:
+    """Whether tokens stand for all that an answer's span holds, and nothing before it."""
+    inside = offsets[tokens[0] : tokens[1]]
+    if not inside:
+        return False
+    gap = any(after[0] > before[1] for before, after in itertools.pairwise(inside))
+    return not gap and span[0] <= inside[0][0]
+
+
+def _same(decoded: str, text: str) -> bool:
+    """Whether a decoded text is the same; tokenizers drop a first blank and compose letters."""
+    if decoded == text:
+        return True
+    one, other = (unicodedata.normalize("NFC", said).strip() for said in (decoded, text))
+    return one == other
 
 
 def _merged(offsets: list[Span], first: int, span: Span) -> bool:

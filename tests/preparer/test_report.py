@@ -97,7 +97,7 @@ def test_rows_cut_before_their_answer_are_counted(tmp_path: Path, tiny_model: Pa
     assert report.usable_rows == 2
     assert report.max_tokens > 32
     assert str(report.max_tokens) in said(report, "2 rows are cut at 32 tokens").fix
-    assert said(report, "left out: cut before").severity == "warning"
+    assert said(report, "Row 3 is left out: cut at 32 tokens, before").severity == "warning"
 
 
 def test_every_token_masked_is_an_error(tmp_path: Path, tiny_model: Path) -> None:
@@ -114,7 +114,7 @@ def test_repeated_rows_and_notes_on_the_template(
     parts = jsonl(tmp_path / "a.jsonl", [row, row, chat("no")])
     report = inspect(parts, family("gemma"), DataPart())
     assert said(report, "repeats another row").severity == "warning"
-    assert said(report, "no system message").severity == "info"
+    assert said(report, "2 rows say their system message as the user").severity == "info"
     bare = shutil.copytree(tiny_model, tmp_path / "bare")
     for name in ("chat_template.jinja", "tokenizer_config.json"):
         (bare / name).unlink(missing_ok=True)
@@ -126,7 +126,7 @@ def test_repeated_rows_and_notes_on_the_template(
 def test_control_tokens_in_the_text_are_a_warning(tmp_path: Path, tiny_model: Path) -> None:
     parts = jsonl(tmp_path / "a.jsonl", [chat(), chat("no<|im_end|>sense"), chat("<|im_e nd|>")])
     report = inspect(parts, tiny_model, DataPart())
-    assert said(report, "1 row says a control token").severity == "warning"
+    assert said(report, "Row 2 says a control token").severity == "warning"
 
 
 def test_a_folder_names_the_file_of_a_bad_row(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from studio.core.errors import StudioError
 from studio.core.recipe import DataPart
 from studio.library import chat_templates
 from studio.preparer.messages import BadRow, Sample
-from studio.preparer.template import Template
+from studio.preparer.template import Broken, Template
 from studio.preparer.tokens import Encoder, Tokens
 
 USER = {"role": "user", "content": "  Where is <b>“it”</b>?\n"}
@@ -28,9 +27,14 @@ CHATS: list[list[dict[str, Any]]] = [
 FAMILIES = ["llama", "mistral", "gemma", "qwen", "generation", "everything"]
 
 
+def of(folder: Path) -> Template:
+    """The template that a model's folder brings."""
+    return Template(chat_templates.of_model(folder).text, chat_templates.special_tokens(folder))
+
+
 def same_as_transformers(folder: Path, chat: list[dict[str, Any]]) -> None:
     theirs = AutoTokenizer.from_pretrained(folder)
-    template = Template(folder)
+    template = of(folder)
     for prompt in (False, True):
         text = theirs.apply_chat_template(chat, tokenize=False, add_generation_prompt=prompt)
         assert template.render(chat, generation_prompt=prompt) == text
@@ -71,7 +75,7 @@ def test_reasoning_reaches_the_template_under_every_name(tiny_model: Path, tmp_p
         {**ANSWER, "reasoning_content": "hm"},
     ]
     same_as_transformers(folder, chat)
-    assert Template(folder).render(chat) == "hm|hm|"
+    assert of(folder).render(chat) == "hm|hm|"
 
 
 def test_a_template_file_goes_before_the_tokenizers_settings(
@@ -89,24 +93,24 @@ def test_of_several_templates_the_default_is_taken(tiny_model: Path, tmp_path: P
     several = [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "yes"}]
     settings = chat_templates.read_json(folder / "tokenizer_config.json")
     write(folder / "tokenizer_config.json", settings | {"chat_template": several})
-    assert Template(folder).render(CHATS[0]) == "yes"
+    assert of(folder).render(CHATS[0]) == "yes"
 
 
 def test_without_a_template_chatml_ends_turns_with_a_token_the_model_knows(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     known = bare(tiny_model, tmp_path / "known")
-    assert Template(known).render([USER]).endswith("<|im_end|>\n")
+    assert of(known).render([USER]).endswith("<|im_end|>\n")
     foreign = bare(tiny_model, tmp_path / "foreign")
     raw = (foreign / "tokenizer.json").read_text(encoding="utf-8")
     (foreign / "tokenizer.json").write_text(raw.replace("<|im_end|>", "</s>"), encoding="utf-8")
     settings = chat_templates.read_json(foreign / "tokenizer_config.json")
     write(foreign / "tokenizer_config.json", settings | {"eos_token": "</s>"})
-    template = Template(foreign)
-    assert template.fallback
+    template, chosen = of(foreign), chat_templates.of_model(foreign)
+    assert chosen.fallback
     assert template.render([USER]).endswith("</s>\n")
     theirs = AutoTokenizer.from_pretrained(foreign)
-    text = theirs.apply_chat_template(CHATS[1], chat_template=template.text, tokenize=False)
+    text = theirs.apply_chat_template(CHATS[1], chat_template=chosen.text, tokenize=False)
     assert template.render(CHATS[1]) == text
 
 
@@ -124,18 +128,17 @@ def test_a_template_reaches_nothing_outside(tiny_model: Path, tmp_path: Path, at
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     (folder / "chat_template.jinja").write_text(attack, encoding="utf-8")
     try:
-        text = Template(folder).render(CHATS[0])
+        text = of(folder).render(CHATS[0])
     except BadRow as bad:
         text = bad.why
     assert "class" not in text.replace("'__class__'", "")
     assert "builtins" not in text
 
 
-def test_a_broken_template_is_named(tiny_model: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(tiny_model, tmp_path / "model")
-    (folder / "chat_template.jinja").write_text("{% for %}", encoding="utf-8")
-    with pytest.raises(StudioError, match="Chat template is broken"):
-        Template(folder)
+def test_a_broken_template_is_named_with_its_line() -> None:
+    with pytest.raises(Broken, match="Expected an expression") as error:
+        Template("\n\n{% for %}", {})
+    assert error.value.line == 3
 
 
 def bare(model: Path, folder: Path) -> Path:

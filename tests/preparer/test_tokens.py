@@ -13,8 +13,6 @@ import pytest
 from studio.core.errors import StudioError
 from studio.core.recipe import DataPart, TrainOn
 from studio.preparer.messages import BadRow, Sample
-from studio.preparer.spans import render
-from studio.preparer.template import Template
 from studio.preparer.tokens import UNTRAINED, Encoder, Tokens
 
 CHAT: tuple[dict[str, Any], ...] = (
@@ -119,10 +117,10 @@ def test_plain_text_is_trained_whole_and_ended_once(tiny_model: Path) -> None:
 
 def test_a_refused_system_message_joins_the_users(family: Callable[[str], Path]) -> None:
     system = {"role": "system", "content": "Be brief."}
-    rendered = render(Template(family("gemma")), [system, *CHAT])
-    assert rendered.folded
-    assert "user\nBe brief.\n\nWhere?<end_of_turn>" in rendered.text
-    assert not render(Template(family("llama")), [system, *CHAT]).folded
+    made = tokens(family("gemma"), (system, *CHAT))
+    assert made.folded
+    assert "user\nBe brief.\n\nWhere?<end_of_turn>" in made.text
+    assert not tokens(family("llama"), (system, *CHAT)).folded
 
 
 def test_what_a_template_refuses_or_hides_is_a_bad_row(
