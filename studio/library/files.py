@@ -51,11 +51,19 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     with _temporary_folder(path) as temporary:
         yield temporary
-        sync_folder(temporary)
-        if path.exists():
-            _replace(path, temporary)
-        else:
-            temporary.replace(path)
+        put_in_place(temporary, path)
+
+
+def put_in_place(new: Path, path: Path) -> None:
+    """Flush a folder that is whole and give it the name `path`, where it replaces what is there.
+
+    Killed in between, `sweep_partials` puts that back.
+    """
+    sync_folder(new)
+    if path.exists():
+        _replace(path, new)
+    else:
+        new.replace(path)
     _sync_entry(path.parent)
 
 

@@ -13,7 +13,7 @@ from huggingface_hub import HfApi, ModelInfo, get_session, hf_raise_for_status
 
 from studio.core.errors import StudioError
 from studio.core.hub import HubModel
-from studio.library.files import sync_folder, write_whole
+from studio.library.files import put_in_place, write_whole
 from studio.library.locks import Lock
 from studio.preparer import hub_errors, hub_files
 from studio.preparer.hub_files import RemoteFile, Source
@@ -97,7 +97,7 @@ def _locked(
     try:
         folder = _begin(target.parent / f".download-{target.name}", note)
         _fetch_all(source, files, folder, say)
-        _publish(folder, target)
+        put_in_place(folder, target)
     finally:
         lock.release()
     return target
@@ -142,16 +142,6 @@ def _refuse_full_disk(repo: str, folder: Path, files: list[RemoteFile]) -> None:
             f"{repo} needs {wanted / 1e9:.1f} GB more; {free / 1e9:.1f} GB are free.",
             "Free some space on the disk of the models folder.",
         )
-
-
-def _publish(folder: Path, target: Path) -> None:
-    sync_folder(folder)
-    old = target.with_name(f".download-{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.replace(old)
-    folder.replace(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _note(repo: str, info: Any) -> _Note:

@@ -1,0 +1,275 @@
+"""What the library and its neighbours write, one operation each."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from studio.client.actions import models as importing
+from studio.core import commands, events
+from studio.core.queue import Queue
+from studio.core.recipe import DatasetPart, ModelPart, Recipe
+from studio.core.run_state import replay
+from studio.library import adapters, files, jobs, models, queue, rendezvous, runs, settings, trash
+from studio.library.adapters import AdapterFacts
+from studio.library.folders import Home, JobFolder
+from studio.library.settings import Settings
+from studio.ui.pages.new_run import keeping
+from tests.chaos.disk import Operation
+from tests.support import tiny_model
+from tests.support.adapter_files import write_adapter
+
+RECIPE = Recipe(model=ModelPart(path="starter"), dataset=(DatasetPart(path="sample"),), name="one")
+
+
+def home(folder: Path) -> Home:
+    return Home(folder / "studio home")
+
+
+def new_home(folder: Path) -> Home:
+    return home(folder).make()
+
+
+def nothing(_: Path) -> None:
+    """There is nothing before."""
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every whole file below, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and files.PARTIAL not in str(path.relative_to(folder))
+    }
+
+
+def fill(folder: Path, text: str) -> None:
+    """Three files, one of them deeper."""
+    (folder / "deeper").mkdir()
+    for name in ("one", "two", "deeper/three"):
+        (folder / name).write_bytes(f"{text} {name}".encode() * 3000)
+
+
+def fill_whole(folder: Path, text: str) -> None:
+    with files.whole_folder(folder / "it") as inside:
+        fill(inside, text)
+
+
+def swept(folder: Path) -> dict[str, bytes]:
+    """What an owner reads: it clears up first."""
+    files.sweep_partials(folder)
+    return content(folder)
+
+
+def begin_run(folder: Path) -> Path:
+    path = new_home(folder).runs / "one"
+    path.mkdir()
+    files.write_whole(JobFolder(path).recipe, "name: one\n")
+    return jobs.create(home(folder), commands.Train(), path)
+
+
+def known(folder: Path) -> list[object]:
+    """The events of the run; one that can't be read is a remark."""
+    found = jobs.read_events(home(folder).runs / "one")[0]
+    return [e for e in found if not isinstance(e, events.Note) or e.text == "heard"]
+
+
+def hear(folder: Path) -> None:
+    jobs.append(home(folder).runs / "one", events.Note(time=1.0, text="heard"))
+
+
+def hear_once(folder: Path) -> None:
+    """Say it unless it is in the log."""
+    if not any(isinstance(event, events.Note) for event in known(folder)):
+        hear(folder)
+
+
+def told(folder: Path) -> bool:
+    """Whether the pause can be read; the engine passes over lines that can't be."""
+    for line in files.read_lines(JobFolder(home(folder).runs / "one").commands)[0]:
+        with contextlib.suppress(msgspec.MsgspecError):
+            return isinstance(commands.command_decoder.decode(line), commands.Pause)
+    return False
+
+
+def listed(folder: Path) -> list[tuple[str, str, str]]:
+    rows = runs.listing(home(folder))
+    return [(row.name, row.kind, replay(jobs.read_events(row.path)[0]).state) for row in rows]
+
+
+def create_run(folder: Path) -> None:
+    runs.create(home(folder), RECIPE)
+
+
+def once(folder: Path) -> None:
+    """Create the run unless it is there."""
+    if not runs.listing(home(folder)):
+        create_run(folder)
+
+
+def trashed(folder: Path) -> tuple[list[str], list[str]]:
+    here = home(folder)
+    return [row.name for row in runs.listing(here)], [e.name for e in trash.listing(here)]
+
+
+def trash_run(folder: Path) -> None:
+    if (home(folder).runs / "one").exists():
+        runs.delete(home(folder), home(folder).runs / "one")
+
+
+def deleted_run(folder: Path) -> None:
+    begin_run(folder)
+    trash_run(folder)
+
+
+def restore_run(folder: Path) -> None:
+    for entry in trash.listing(home(folder)):
+        trash.restore(msgspec.structs.replace(entry, origin=str(home(folder).runs / "one")))
+
+
+def rename_run(folder: Path) -> None:
+    if (home(folder).runs / "one").exists():
+        runs.rename(home(folder), home(folder).runs / "one", "two")
+
+
+def trained_adapter(folder: Path) -> None:
+    new_home(folder)
+    write_adapter(folder / "trained", size=1.0)
+
+
+def add_adapter(folder: Path) -> None:
+    adapters.add(home(folder), folder / "trained", "mine", AdapterFacts(run="one", created_at=1.0))
+
+
+def shelf(folder: Path) -> list[tuple[str, str, str]]:
+    return [(a.name, a.problem, Path(a.path).name) for a in adapters.listing(home(folder))]
+
+
+def added_adapter(folder: Path) -> None:
+    trained_adapter(folder)
+    add_adapter(folder)
+
+
+def rename_adapter(folder: Path) -> None:
+    adapters.rename(home(folder), home(folder).adapters / "mine", "yours")
+
+
+def model_elsewhere(folder: Path) -> None:
+    new_home(folder)
+    tiny_model.build(folder / "tiny")
+
+
+def import_model(folder: Path) -> None:
+    if not model_names(folder):
+        importing.import_folder(home(folder), folder / "tiny")
+
+
+def model_names(folder: Path) -> list[tuple[str, bool]]:
+    rows = models.listing(home(folder))
+    return [(Path(row.path).name, any(p.severity == "error" for p in row.problems)) for row in rows]
+
+
+def a_door(key: bytes) -> rendezvous.Door:
+    return rendezvous.Door(address="/nowhere", key=key, pid=1)
+
+
+def stamped(folder: Path) -> bool:
+    return home(folder).stamp.exists() and home(folder)._format() > 0
+
+
+def broken_queue(folder: Path) -> None:
+    new_home(folder).queue.write_bytes(b"rubbish")
+
+
+def set_queue_aside(folder: Path) -> None:
+    if home(folder).queue.exists():
+        queue.set_aside(home(folder))
+
+
+OPERATIONS = [
+    Operation("a home", nothing, new_home, stamped),
+    Operation(
+        "a broken queue set aside",
+        broken_queue,
+        set_queue_aside,
+        lambda folder: sorted(path.name[:17] for path in home(folder).root.glob("queue*")),
+    ),
+    Operation(
+        "a new file",
+        nothing,
+        lambda folder: files.write_whole(folder / "it", b"new" * 3000),
+        content,
+    ),
+    Operation(
+        "a file replaced",
+        lambda folder: files.write_whole(folder / "it", b"old"),
+        lambda folder: files.write_whole(folder / "it", b"new" * 3000),
+        content,
+    ),
+    Operation("a new folder", nothing, lambda folder: fill_whole(folder, "new"), content),
+    Operation(
+        "a folder replaced",
+        lambda folder: fill_whole(folder, "old"),
+        lambda folder: fill_whole(folder, "new"),
+        swept,
+    ),
+    Operation(
+        "a folder removed",
+        lambda folder: fill_whole(folder, "old"),
+        lambda folder: files.remove_folder(folder / "it"),
+        content,
+    ),
+    Operation("an event", begin_run, hear, known, again=hear_once),
+    Operation(
+        "a command",
+        begin_run,
+        lambda folder: jobs.tell(home(folder).runs / "one", commands.Pause()),
+        told,
+    ),
+    Operation(
+        "job.json",
+        begin_run,
+        lambda folder: jobs.set_job(home(folder).runs / "one", commands.Train(resume=True)),
+        lambda folder: jobs.job_of(home(folder).runs / "one"),
+    ),
+    Operation("a run created", new_home, create_run, listed, again=once),
+    Operation("a run renamed", begin_run, rename_run, listed),
+    Operation("a run deleted", begin_run, trash_run, trashed),
+    Operation("a run restored", deleted_run, restore_run, trashed),
+    Operation("an adapter added", trained_adapter, add_adapter, shelf),
+    Operation("an adapter renamed", added_adapter, rename_adapter, shelf),
+    Operation("a model imported", model_elsewhere, import_model, model_names),
+    Operation(
+        "settings",
+        lambda folder: settings.save(new_home(folder), Settings(theme="light")),
+        lambda folder: settings.save(home(folder), Settings(theme="dark")),
+        lambda folder: settings.load(home(folder)),
+    ),
+    Operation(
+        "the queue",
+        lambda folder: queue.save(new_home(folder), Queue(waiting=("one",))),
+        lambda folder: queue.save(home(folder), Queue(waiting=("two", "one"), running=True)),
+        lambda folder: queue.load(home(folder)),
+    ),
+    Operation(
+        "a draft",
+        lambda folder: keeping.save(new_home(folder), {"name": "old"}),
+        lambda folder: keeping.save(home(folder), {"name": "new"}),
+        lambda folder: keeping.load(home(folder)),
+    ),
+    Operation(
+        "a recipe saved elsewhere",
+        lambda folder: keeping.save_recipe(folder / "mine.yaml", "name: old"),
+        lambda folder: keeping.save_recipe(folder / "mine.yaml", "name: new"),
+        lambda folder: yaml.safe_load((folder / "mine.yaml").read_text("utf-8")),
+    ),
+    Operation(
+        "the keeper's door",
+        lambda folder: rendezvous.write_door(new_home(folder), a_door(b"old")),
+        lambda folder: rendezvous.write_door(home(folder), a_door(b"new")),
+        lambda folder: rendezvous.read_door(home(folder)),
+    ),
+]
