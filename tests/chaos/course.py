@@ -49,10 +49,10 @@ def course(folder: Path) -> Course:
 def differences(folder: Path, wanted: Course) -> Iterator[str]:
     """Where a finished run isn't what it should be, steps done twice included."""
     for event in jobs.read_events(folder)[0]:
-        if isinstance(event, ev.Step) and _said(event, _STEP_FIELDS) != wanted.steps[event.step]:
-            yield f"step {event.step} says {event.metrics}, not {wanted.steps[event.step]}"
-        if isinstance(event, ev.Evaluated):
-            if _said(event, ("loss",)) != wanted.evaluations.get(event.step):
+        match event:
+            case ev.Step() if _said(event, _STEP_FIELDS) != wanted.steps[event.step]:
+                yield f"step {event.step} says {event.metrics}, not {wanted.steps[event.step]}"
+            case ev.Evaluated() if _said(event, ("loss",)) != wanted.evaluations.get(event.step):
                 yield f"evaluation at {event.step} says {event.metrics}"
     is_now = course(folder)
     if is_now.steps.keys() != wanted.steps.keys():

@@ -137,7 +137,7 @@ class Trial:
         return self._read()
 
     def _apart(self, what: Callable[[], int]) -> tuple[int, str]:
-        """Do it in a process of its own, so that this one stays as it is: exit code, what it said."""
+        """Do it in a process of its own: exit code, what it read."""
         self._said.write_text("nothing was read", "utf-8")
         child = os.fork()
         if not child:
