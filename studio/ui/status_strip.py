@@ -156,7 +156,7 @@ class JobButton(Pressable):
         name = TITLES.get(job.kind, job.name)
         self._name.setText(name)
         self._share.setText("" if job.share is None else say.share(job.share))
-        self._bar.set_value(job.share)
+        self._bar.set_value(job.share, "accent")
         left = _left(job)
         self._left.setText(left)
         self._more.setText(f"+{others} more" if others else "")
@@ -168,7 +168,7 @@ class JobButton(Pressable):
         done = state.step / state.total_steps if state.total_steps else 0.0
         self._name.setText(folder.name)
         self._share.setText(say.share(done))
-        self._bar.set_value(done)
+        self._bar.set_value(done, "mute")
         self._left.setText(f"Waiting: {reasons.brief(state.pause_reason)}")
         self._more.setText("")
         self.setAccessibleName(f"Open {folder.name}. {reasons.headline(state)}")

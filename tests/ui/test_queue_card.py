@@ -184,7 +184,7 @@ class TestWithoutAKeeper:
         held = {"a": line(home, "a", state="paused", pause_reason="game")}
         assert standing(queue, [training("a")], {}) == "“a” is at work."
         assert standing(queue, [training("x")], {}) == "Goes on when “x” has ended."
-        assert standing(queue, [], held).startswith("Waits: a game")
+        assert standing(queue, [], held).startswith("“a” waits: a game")
         assert standing(queue, [], {}) == "The next one starts in a moment."
         assert standing(Queue(waiting=("b",)), [], {}) == "Nothing starts by itself."
         assert standing(Queue(text="It broke."), [], {}) == "It broke."

@@ -129,7 +129,7 @@ def standing(queue: Queue, jobs: Sequence[JobRow], lines: Mapping[str, RunLine])
         return f"“{name}” is at work." if mine else f"Goes on when “{name}” has ended."
     if queue.text:
         return queue.text
-    held = [line for line in lines.values() if reasons.waits(line.state)]
-    if held:
-        return f"Waits: {reasons.short(held[0].state.pause_reason)}."
+    now = lines.get(queue.current)
+    if now is not None and reasons.waits(now.state):
+        return f"“{now.name}” waits: {reasons.short(now.state.pause_reason)}."
     return "The next one starts in a moment." if queue.waiting else "All done."

@@ -19,7 +19,7 @@ from studio.ui.tables import runs as table
 from studio.ui.tables.runs import RunLine, RunsModel
 from studio.ui.widgets import Button, Card, EmptyState, Heading, Page
 
-WIDTHS = {1: 100, 3: 108, 4: 88, 5: 84, 6: 112}
+WIDTHS = {1: 100, 3: 104, 4: 80, 5: 76, 6: 108}
 
 
 class ListView(Page):
