@@ -37,7 +37,7 @@ def children() -> list[psutil.Process]:
     return [p for p in psutil.Process().children() if "preparer" in p.cmdline()]
 
 
-def test_every_question_has_its_answer_from_one_warm_process(
+def test_every_question_has_its_answer_from_warm_processes(
     home: Home, tiny_model: Path, tmp_path: Path
 ) -> None:
     heard: list[tuple[str, float | None]] = []
@@ -54,9 +54,36 @@ def test_every_question_has_its_answer_from_one_warm_process(
         assert preparer.token_count(tiny_model, "<|im_end|>") == 1
         chat = [{"role": "user", "content": "hi"}]
         assert preparer.token_count(tiny_model, messages=chat) > 4
-        assert children() == first
-        assert len(first) == 1
+        assert set(first) < set(children())
+        assert (len(first), len(children())) == (1, 2)
     assert children() == []
+
+
+def test_what_is_quick_is_answered_while_a_dataset_is_read(home: Home, tiny_model: Path) -> None:
+    answers = list[object]()
+
+    def ask(*_: object) -> None:
+        if not answers:
+            answers.append(preparer.peek(SAMPLE[0]).columns)
+            answers.append(preparer.examples(SAMPLE, tiny_model, count=1)[0].row)
+
+    with Preparer(home) as preparer:
+        assert preparer.inspect(SAMPLE, tiny_model, on_progress=ask).rows == 440
+    assert answers == [("messages",), 1]
+
+
+def test_a_question_that_waits_for_another_can_be_cancelled(home: Home, tiny_model: Path) -> None:
+    ended = list[BaseException]()
+
+    def ask(*_: object) -> None:
+        if not ended:
+            with pytest.raises(Cancelled) as caught:
+                preparer.inspect(SAMPLE, tiny_model, cancelled=lambda: True)
+            ended.append(caught.value)
+
+    with Preparer(home) as preparer:
+        assert preparer.inspect(SAMPLE, tiny_model, on_progress=ask).rows == 440
+    assert ended
 
 
 def test_errors_come_through_whole_and_the_process_stays(home: Home, tmp_path: Path) -> None:
@@ -96,11 +123,14 @@ def test_cancel_of_a_well_behaved_question_keeps_the_process(
     rows = '{"prompt": "hi there", "completion": "yes"}\n' * 40_000
     (tmp_path / "a.jsonl").write_text(rows, encoding="utf-8")
     part = (DatasetPart(path=str(tmp_path / "a.jsonl")),)
-    told = threading.Event()
+    heard = list[float | None]()
     with Preparer(home) as preparer:
         with pytest.raises(Cancelled):
             preparer.inspect(
-                part, tiny_model, on_progress=lambda *_: told.set(), cancelled=told.is_set
+                part,
+                tiny_model,
+                on_progress=lambda _, share: heard.append(share),
+                cancelled=lambda: len(heard) > 3,  # nothing is starting up any more
             )
         (before,) = children()
         assert preparer.inspect(SAMPLE).rows == 440
