@@ -1,10 +1,10 @@
 """How quickly a run pauses, goes on and is found again, and what keeping it safe costs.
 
-    python -m tests.benchmarks.nothing_lost [--times 5] [--seconds 120]
+    python -m tests.benchmarks.nothing_lost [--times 5] [--seconds 20]
 
 The starter model on the sample dataset at default settings. Pause: from asking until the process
 is gone. Resume: from asking until the first new step. Reattach: from the start of the window's
-process until it shows the living run. Saving: its share of the time spent training.
+process until it shows the living run. Saving: one checkpoint over the time between two.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from pathlib import Path
 from studio.client import actions
 from studio.client.keeper import Keeper
 from studio.core import commands, events
-from studio.library import jobs, locks
+from studio.library import jobs, locks, runs
 from studio.library.folders import Home, JobFolder
 from tests.benchmarks.numbers import distribution, report
 
@@ -87,11 +88,10 @@ def reattach(home: Home, folder: Path, shown: Path) -> float:
 
 
 def saving(folder: Path) -> float:
-    """The share of training time, first to last step, that went into checkpoints."""
+    """The share of training time that a checkpoint as often as the recipe wants one takes."""
     log = jobs.read_events(folder)[0]
-    spent = sum(event.seconds for event in log if isinstance(event, events.Saved))
-    trained = steps(folder)[-1].seconds
-    return spent / (spent + trained)
+    spent = [event.seconds for event in log if isinstance(event, events.Saved)]
+    return statistics.median(spent) / (60 * runs.recipe_of(folder).training.save_every_minutes)
 
 
 def measure(home: Home, times: int, seconds: float, shown: Path) -> None:
@@ -99,9 +99,10 @@ def measure(home: Home, times: int, seconds: float, shown: Path) -> None:
     with Keeper.connect(home) as keeper:
         try:
             wait_for_step(folder, 0)
-            time.sleep(seconds)  # the share of saving is that of a run left in peace
-            keeper.tell(folder, commands.Save())
-            wait_for_step(folder, steps(folder)[-1].step + 1)
+            for _ in range(times):
+                time.sleep(seconds)
+                keeper.tell(folder, commands.Save())
+                wait_for_step(folder, steps(folder)[-1].step + 1)
             share = saving(folder)
             found = [reattach(home, folder, shown) for _ in range(times)]
             pauses, resumes = [], []
@@ -125,7 +126,7 @@ def measure(home: Home, times: int, seconds: float, shown: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=120, help="of training in peace")
+    parser.add_argument("--seconds", type=float, default=20, help="from one checkpoint to the next")
     parser.add_argument("--home", type=Path, help="a home folder that has the starter model")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -22,7 +22,7 @@ from studio.library import adapters, jobs, locks, rendezvous
 from studio.library.files import PARTIAL
 from studio.library.folders import Home, JobFolder
 from tests.chaos.course import Course, course, differences, finished, lost_steps, published
-from tests.chaos.strikes import EVAL_EVERY, Strike, plan
+from tests.chaos.strikes import EVAL_EVERY, Strike, plan, sooner
 from tests.chaos.victim import Victim
 from tests.end_to_end import left
 from tests.support.command_line import write_rows
@@ -122,6 +122,7 @@ class Arena:
             victim = self._victim(row.method, str(row.runs), strikes)
             yield from self._to_its_end(victim)
             self._judge(row, victim)
+            strikes[:1] = [sooner(strike) for strike in strikes[:1]]
 
     def _to_its_end(self, victim: Victim) -> Iterator[None]:
         while not victim.done:

@@ -34,7 +34,7 @@ def progress(step: int) -> Progress:
     return Progress(step=step, best_step=step - step % 2, best_loss=1.0)
 
 
-def learner(step: int) -> tuple[nn.Module, dict[str, torch.optim.Optimizer]]:
+def learner(step: int) -> tuple[nn.Linear, dict[str, torch.optim.Optimizer]]:
     """Something that has learnt for so many steps."""
     torch.manual_seed(0)
     model = nn.Linear(8, 8)
@@ -149,6 +149,11 @@ def decide(folder: Path, threads: int) -> None:
     )
 
 
+def finish(folder: Path) -> None:
+    set_up(folder, "lora")
+    remember(folder, "old")
+
+
 def remember(folder: Path, name: str) -> None:
     save.remember(_trained[folder].context.folder, {"adapter": str(folder), "name": name})
 
@@ -233,7 +238,7 @@ _PLAIN = [
     ),
     Operation(
         "result.json",
-        lambda folder: (set_up(folder, "lora"), remember(folder, "old")),
+        finish,
         lambda folder: remember(folder, "new"),
         lambda folder: save.remembered(_trained[folder].context.folder),
     ),

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -23,9 +22,9 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def shown(bench: Bench, tmp_path: Path) -> Iterator[Path]:
+def shown(tmp_path: Path) -> Path:
     """Where a window that is open writes which steps of the run it has plotted."""
-    yield tmp_path / "shown.json"
+    return tmp_path / "shown.json"
 
 
 def open_window(bench: Bench, run: Path, shown: Path) -> subprocess.Popen[bytes]:
