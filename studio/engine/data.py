@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +33,12 @@ class Row:
 
 
 class Rows:
-    """Rows of an arrow file, mapped into memory and never copied whole."""
+    """Rows of an arrow file, mapped into memory and never copied whole, however large it is."""
 
     def __init__(self, table: pa.Table) -> None:
-        self._input_ids = table["input_ids"].combine_chunks()
-        self._labels = table["labels"].combine_chunks()
+        pairs = zip(table["input_ids"].chunks, table["labels"].chunks, strict=True)
+        self._chunks = [_Chunk(*pair) for pair in pairs]
+        self._ends = list(accumulate(len(chunk.lengths) for chunk in self._chunks))
 
     @classmethod
     def open(cls, path: Path) -> Rows:
@@ -54,20 +58,47 @@ class Rows:
             ) from error
 
     def __len__(self) -> int:
-        return len(self._input_ids)
+        return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: int) -> Row:
-        return Row(_ints(self._input_ids, index), _ints(self._labels, index))
+        place = bisect_right(self._ends, index)
+        first = self._ends[place - 1] if place else 0
+        return self._chunks[place].row(index - first)
 
     @cached_property
     def lengths(self) -> Ints:
         """Tokens of each row."""
-        return np.asarray(np.diff(self._input_ids.offsets.to_numpy()), dtype=np.int64)
+        return np.concatenate([np.zeros(0, np.int64), *(c.lengths for c in self._chunks)])
 
     @property
     def longest(self) -> int:
         """Tokens of the longest row; 0 without rows."""
         return int(self.lengths.max()) if len(self) else 0
+
+
+class _Chunk:
+    """Rows that lie together in the file, as views of it."""
+
+    def __init__(self, input_ids: pa.ListArray, labels: pa.ListArray) -> None:
+        self._ids, self._labels = (_View.of(column) for column in (input_ids, labels))
+        self.lengths = np.diff(self._ids.offsets).astype(np.int64)
+
+    def row(self, index: int) -> Row:
+        return Row(self._ids.row(index), self._labels.row(index))
+
+
+class _View(NamedTuple):
+    """A column of lists: all values one after the other, and where each list begins."""
+
+    values: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, column: pa.ListArray) -> _View:
+        return cls(column.values.to_numpy(), column.offsets.to_numpy())
+
+    def row(self, index: int) -> Ints:
+        return self.values[self.offsets[index] : self.offsets[index + 1]].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -108,15 +139,14 @@ class Steps:
     def of(self, step: int) -> list[int]:
         """The rows of a step, counted from 0."""
         epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        order = _order(self.seed, epoch, self.rows)
         start = place * self.batch_size
         return [int(row) for row in order[start : start + self.batch_size]]
 
 
-def _ints(column: pa.ListArray, index: int) -> Ints:
-    start, end = column.offsets[index].as_py(), column.offsets[index + 1].as_py()
-    values = column.values[start:end].to_numpy()
-    return np.asarray(values, dtype=np.int64)
+@lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, rows: int) -> Ints:
+    return np.asarray(np.random.default_rng([seed, epoch]).permutation(rows))
 
 
 def _no_rows() -> pa.Table:
