@@ -15,7 +15,7 @@ from typing import Any, Literal
 from studio.core.errors import StudioError
 from studio.core.recipe import VERSION
 
-Kind = Literal["home", "run", "recipe", "adapter", "settings", "queue"]
+Kind = Literal["home", "run", "recipe", "adapter", "settings", "queue", "dataset"]
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
 FORMATS: dict[Kind, int] = {
@@ -25,6 +25,7 @@ FORMATS: dict[Kind, int] = {
     "adapter": 1,
     "settings": 2,
     "queue": 1,
+    "dataset": 1,
 }
 
 # from format n to n + 1, as plain data; each returns what it changed as a new mapping

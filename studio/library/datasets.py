@@ -43,7 +43,8 @@ def resolve(part: DatasetPart) -> Path:
     raise StudioError(
         "Dataset not found",
         f"There is no file or folder “{part.path}”.",
-        "Choose a file that exists, or “sample” for the dataset that comes with the studio.",
+        "Choose a file that exists, the name of an own set, or “sample” for the dataset that "
+        "comes with the studio.",
     )
 
 

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 PARTIAL = ".partial-"
 _NEW, _REPLACED = "-", "~"
@@ -27,12 +28,20 @@ def write_whole(path: Path, content: bytes | str, *, private: bool = False) -> N
 
     `private`: readable by its owner alone, from its first byte on.
     """
+    with whole_file(path, private=private) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """A file to write that takes the name `path`, and the place of what is there, when the block
+    ends well; a block that raises leaves nothing behind."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path, _NEW)
     try:
         descriptor = os.open(temporary, _CREATE, 0o600 if private else 0o666)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -44,6 +44,11 @@ class Home:
         return self.root / "jobs"
 
     @property
+    def datasets(self) -> Path:
+        """The studio's own sets of rows, each a folder."""
+        return self.root / "datasets"
+
+    @property
     def trash(self) -> Path:
         return self.root / "trash"
 

@@ -9,6 +9,7 @@ import msgspec
 
 from studio.core.errors import StudioError
 from studio.core.recipe import DatasetPart
+from studio.library import own_datasets
 from studio.library.folders import Home
 
 SAMPLE = "sample"
@@ -51,13 +52,17 @@ def hub_id(part: DatasetPart) -> str:
 
 
 def located(home: Home, part: DatasetPart) -> DatasetPart:
-    """The dataset with its whole path on this machine, also in place of a hub id.
+    """The dataset with its whole path on this machine, also in place of a hub id or the name of
+    an own set; what exists as a path is that.
 
     Raises StudioError where the hub's dataset, or this configuration and split of it, isn't here.
     """
+    absolute = _absolute(part)
+    if absolute is part and part.path != SAMPLE and (own := own_datasets.find(home, part.path)):
+        return msgspec.structs.replace(part, path=str(own))
     repo = hub_id(part)
     if not repo:
-        return _absolute(part)
+        return absolute
     folder = snapshot(home, repo, part.revision or "")
     origin = origin_of(folder) if folder else None
     if folder is None or origin is None or wanted(part) not in origin.fetched:

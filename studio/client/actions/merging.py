@@ -46,7 +46,7 @@ def free_out(home: Home, out: Path) -> Path:
     StudioError where it exists and isn't empty, lies inside a model, dataset or run or one of the
     studio's own folders, or can't be written to.
     """
-    own = (home.adapters, home.runs, home.jobs, home.keeper, home.trash, home.logs)
+    own = (home.adapters, home.runs, home.jobs, home.keeper, home.trash, home.logs, home.datasets)
     taken = dict.fromkeys((path.resolve() for path in own), "a folder of the studio")
     return targets.check_new_folder(
         out, taken=taken | dict.fromkeys(_dataset_folders(home), "a dataset")

@@ -18,7 +18,7 @@ from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import Estimate
 from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
-from studio.library import datasets, hub_datasets, models, settings
+from studio.library import datasets, hub_datasets, models, own_datasets, settings
 from studio.library.folders import Home
 
 
@@ -107,7 +107,7 @@ def examine(
         recipe = read
     model = _model(home, recipe, found)
     dataset = None
-    if _all_resolve(recipe, found):
+    if _all_resolve(home, recipe, found):
         dataset = _dataset(preparer, recipe, model, found, progress, cancelled)
     machine = machine or machine_now(home)
     judged = problems.check(recipe, machine, model, dataset)
@@ -183,17 +183,18 @@ def _dataset(
         return None
 
 
-def _all_resolve(recipe: Recipe, found: list[Problem]) -> bool:
+def _all_resolve(home: Home, recipe: Recipe, found: list[Problem]) -> bool:
     """Whether there are datasets and each is here or on the hub; what isn't is found wrong."""
-    there = [_resolves(part, recipe.dataset, found) for part in recipe.dataset]
+    there = [_resolves(home, part, recipe.dataset, found) for part in recipe.dataset]
     return bool(there) and all(there)
 
 
-def _resolves(part: DatasetPart, parts: tuple[DatasetPart, ...], found: list[Problem]) -> bool:
-    if hub_datasets.hub_id(part):
-        return True  # fetched when its rows are read
+def _resolves(
+    home: Home, part: DatasetPart, parts: tuple[DatasetPart, ...], found: list[Problem]
+) -> bool:
     try:
-        datasets.resolve(part)
+        if not own_datasets.find(home, part.path) and not hub_datasets.hub_id(part):
+            datasets.resolve(part)  # the hub's are fetched when their rows are read
     except StudioError as error:
         field = "dataset" if len(parts) == 1 else f"dataset[{parts.index(part)}]"
         found.append(Problem(field=field, text=error.text, fix=error.fix))
