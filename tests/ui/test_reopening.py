@@ -72,6 +72,7 @@ def training(windows: Windows, bench: Bench, qtbot: QtBot) -> tuple[MainWindow, 
     window.session.worker.start_job(folder)
     window.session.open_run.emit(str(folder))
     windows.shows(window, folder)
+    qtbot.waitUntil(lambda: bool(window.session.jobs), timeout=SOON)  # told a moment later
     return window, folder
 
 
