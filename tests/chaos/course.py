@@ -77,7 +77,7 @@ def published(folder: Path) -> Path:
 
 
 def lost_steps(folder: Path) -> list[tuple[int, float]]:
-    """For each time the run was taken up: steps done again, and the seconds they had taken."""
+    """For each time the run was taken up: steps done again, and the seconds these took."""
     lost: list[tuple[int, float]] = []
     done: dict[int, float] = {}
     fresh = False
@@ -88,7 +88,7 @@ def lost_steps(folder: Path) -> list[tuple[int, float]]:
             if fresh:
                 lost.append(_lost(done, event.step - 1))
                 fresh = False
-            done[event.step] = event.time
+            done[event.step] = event.seconds
     return lost
 
 

@@ -10,10 +10,22 @@ import yaml
 
 from studio.client.actions import models as importing
 from studio.core import commands, events
+from studio.core.own_sets import Rating
 from studio.core.queue import Queue
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
 from studio.core.run_state import replay
-from studio.library import adapters, files, jobs, models, queue, rendezvous, runs, settings, trash
+from studio.library import (
+    adapters,
+    files,
+    jobs,
+    models,
+    queue,
+    ratings,
+    rendezvous,
+    runs,
+    settings,
+    trash,
+)
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home, JobFolder
 from studio.library.settings import Settings
@@ -189,7 +201,33 @@ def set_queue_aside(folder: Path) -> None:
         queue.set_aside(home(folder))
 
 
+RATING = Rating(
+    answer="1", messages=({"role": "user", "content": "hi"},), text="hello", rating="up", time=1.0
+)
+
+
+def rate(folder: Path) -> None:
+    ratings.rate(home(folder), RATING)
+
+
+def rated(folder: Path) -> None:
+    new_home(folder)
+    rate(folder)
+
+
+def build_set(folder: Path) -> None:
+    if not built(folder):
+        ratings.build(home(folder), "mine")
+
+
+def built(folder: Path) -> list[str]:
+    found = home(folder).datasets.glob("mine*/rows.jsonl")
+    return [path.read_text("utf-8") for path in found]
+
+
 OPERATIONS = [
+    Operation("an answer rated", new_home, rate, lambda folder: ratings.collected(home(folder))),
+    Operation("a dataset of ratings", rated, build_set, built),
     Operation("a home", nothing, new_home, stamped),
     Operation(
         "a broken queue set aside",
