@@ -33,9 +33,13 @@ def give(speaker: Speaker, say: Say, channel: Channel, stopped: Callable[[], boo
     for folder in folders:
         if folder != BARE:
             speaker.load(folder)
-    prompt, room = _fitting_prompt(speaker, say, channel)
+    templates = {folder: speaker.template(folder) for folder in folders}
+    prompts = {
+        template: _fitting_prompt(speaker, say, channel, template)
+        for template in dict.fromkeys(templates.values())
+    }
     sides = [
-        _Side(speaker, say, number, folder, prompt, room, channel)
+        _Side(speaker, say, number, folder, *prompts[templates[folder]], channel)
         for number, folder in enumerate(folders)
     ]
     while living := [side for side in sides if not side.done]:
@@ -58,7 +62,7 @@ class _Side:
     ) -> None:
         self._speaker, self._say, self._number, self._folder = speaker, say, number, folder
         self._channel = channel
-        stop = stop_tokens(speaker.base, speaker.tokenizer)
+        stop = stop_tokens(speaker.base, speaker.tokenizer, speaker.template(folder))
         sampler = Sampler(say.temperature, say.top_p, say.seed)
         self._tokens: Iterator[int] = stream(speaker.model, prompt, sampler, stop, room)
         self._words = Detokenizer(speaker.tokenizer)
@@ -111,13 +115,15 @@ class _Side:
         self._text, self._unsent = self._text + self._unsent, ""
 
 
-def _fitting_prompt(speaker: Speaker, say: Say, channel: Channel) -> tuple[list[int], int]:
+def _fitting_prompt(
+    speaker: Speaker, say: Say, channel: Channel, template: str
+) -> tuple[list[int], int]:
     """The prompt's ids and the tokens left for the answer; the oldest turns go first."""
     context = speaker.context_length or FALLBACK_CONTEXT
     reserved = min(say.max_new_tokens, context // 2)
     messages, dropped = list(say.messages), 0
     while True:
-        ids = _prompt(speaker, messages)
+        ids = _prompt(speaker, messages, template)
         if len(ids) + reserved <= context:
             break
         first = 1 if messages and messages[0].get("role") == "system" else 0
@@ -143,11 +149,11 @@ def _oldest_turn(messages: list[dict[str, str]], first: int) -> int:
     return end - first
 
 
-def _prompt(speaker: Speaker, messages: list[dict[str, str]]) -> list[int]:
+def _prompt(speaker: Speaker, messages: list[dict[str, str]], template: str) -> list[int]:
     if not messages:
         raise StudioError("Nothing to answer", "The request has no message.", "Write one.")
     try:
-        return prompt_ids(speaker.tokenizer, messages)
+        return prompt_ids(speaker.tokenizer, messages, template)
     except TemplateError as error:
         raise StudioError(
             "The chat template refuses this",

@@ -46,6 +46,12 @@ class Speaker:
         config = self.base.config.get_text_config()
         return int(getattr(config, "max_position_embeddings", 0) or 0)
 
+    @staticmethod
+    def template(folder: str) -> str:
+        """The chat template that an adapter was trained with; "" for the base's own."""
+        file = Path(folder) / "chat_template.jinja"
+        return file.read_text("utf-8") if folder != BARE and file.is_file() else ""
+
     def hold(self, folders: Sequence[str]) -> None:
         """Hold exactly these adapters; the base isn't touched.
 

@@ -73,20 +73,29 @@ def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
     return str(text)
 
 
-def stop_tokens(model: Any, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """The ids that end an answer: the model's own, the tokenizer's and the template's."""
+def stop_tokens(
+    model: Any, tokenizer: PreTrainedTokenizerBase, template: str = ""
+) -> frozenset[int]:
+    """The ids that end an answer: the model's own, the tokenizer's and the template's, which is
+    the tokenizer's unless another is given."""
     named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     found = set(named) if isinstance(named, list | tuple) else {named}
     found.add(tokenizer.eos_token_id)
-    template = tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else ""
+    if not template and isinstance(tokenizer.chat_template, str):
+        template = tokenizer.chat_template
     vocabulary = tokenizer.get_vocab()
     found |= {vocabulary[t] for t in _END_OF_TURN if t in template and t in vocabulary}
     return frozenset(int(token) for token in found if token is not None)
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]) -> list[int]:
-    """A conversation as the ids after which the answer begins."""
-    text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True)
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]], template: str = ""
+) -> list[int]:
+    """A conversation as the ids after which the answer begins, by this chat template or the
+    tokenizer's own."""
+    text = tokenizer.apply_chat_template(
+        list(messages), chat_template=template or None, tokenize=False, add_generation_prompt=True
+    )
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
 

@@ -27,12 +27,15 @@ Bits = Literal[32, 16, 8, 4]
 _INDEX = "model.safetensors.index.json"
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The folder's tokenizer, with the chat template that the studio uses for it."""
+def load_tokenizer(folder: Path, template: str = "") -> PreTrainedTokenizerBase:
+    """The folder's tokenizer, with this chat template, or else the one that the studio uses for
+    the folder."""
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False
     )
-    if not tokenizer.chat_template:
+    if template:
+        tokenizer.chat_template = template
+    elif not tokenizer.chat_template:
         tokenizer.chat_template = chat_templates.of_model(folder).text
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

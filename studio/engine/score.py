@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,10 @@ class _Stopped(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """One held-out row: the conversation up to the answer, its ids, and the answer wanted."""
+    """One held-out row: the conversation up to the answer, and the answer wanted."""
 
     messages: list[dict[str, str]]
     wanted: str
-    ids: list[int]
 
 
 def run(context: Context) -> None:
@@ -64,7 +63,7 @@ def score(job: Score, context: Context) -> dict[str, Any]:
     context.channel.stage("Loading the model")
     model = load_model(folder, chosen.dtype, device=device)
     speaker = Speaker(folder, model, load_tokenizer(folder))
-    rows = read_rows(Path(job.rows), job.limit, speaker)
+    rows = read_rows(Path(job.rows), job.limit)
     sides = [BARE]
     if job.adapter:
         speaker.load(job.adapter)
@@ -73,7 +72,7 @@ def score(job: Score, context: Context) -> dict[str, Any]:
     return _result(rows, answers)
 
 
-def read_rows(file: Path, limit: int, speaker: Speaker) -> list[Row]:
+def read_rows(file: Path, limit: int) -> list[Row]:
     """Chat rows whose last message is the answer wanted; the first `limit` of them, 0 for all."""
     rows: list[Row] = []
     try:
@@ -82,7 +81,7 @@ def read_rows(file: Path, limit: int, speaker: Speaker) -> list[Row]:
         raise _unusable(file, f"it can't be read ({error})") from error
     for number, line in enumerate(lines, start=1):
         if line.strip() and not (limit and len(rows) >= limit):
-            rows.append(_row(file, number, line, speaker))
+            rows.append(_row(file, number, line))
     if not rows:
         raise _unusable(file, "it has no rows")
     return rows
@@ -125,32 +124,21 @@ class _Teller:
 
 def _answers(speaker: Speaker, side: str, rows: Sequence[Row], teller: _Teller) -> list[str]:
     """One answer a row, rows of like length together so that little is padding."""
-    stop = stop_tokens(speaker.base, speaker.tokenizer)
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+    template = speaker.template(side)
+    prompts = [prompt_ids(speaker.tokenizer, row.messages, template) for row in rows]
+    stop = stop_tokens(speaker.base, speaker.tokenizer, template)
+    order = sorted(range(len(rows)), key=lambda i: len(prompts[i]))
     room = _room(speaker, rows)
     answers = [""] * len(rows)
     teller.say(0.0)
     with speaker.speaking(side) as model:
         for begin in range(0, len(order), BATCH_ROWS):
             batch = order[begin : begin + BATCH_ROWS]
-            _answer_batch(model, speaker, rows, batch, answers, stop, room, teller.listen)
+            told = greedy(model, [prompts[i] for i in batch], stop, room, teller.listen)
+            for index, ids in zip(batch, told, strict=True):
+                answers[index] = decode(speaker.tokenizer, ids)
             teller.say((begin + len(batch)) / len(order))
     return answers
-
-
-def _answer_batch(
-    model: Any,
-    speaker: Speaker,
-    rows: Sequence[Row],
-    batch: Sequence[int],
-    answers: list[str],
-    stop: frozenset[int],
-    room: int,
-    tick: Callable[[], None],
-) -> None:
-    told = greedy(model, [rows[i].ids for i in batch], stop, room, tick)
-    for index, ids in zip(batch, told, strict=True):
-        answers[index] = decode(speaker.tokenizer, ids)
 
 
 def _room(speaker: Speaker, rows: Sequence[Row]) -> int:
@@ -181,7 +169,7 @@ def _result(rows: Sequence[Row], answers: list[list[str]]) -> dict[str, Any]:
     }
 
 
-def _row(file: Path, number: int, line: str, speaker: Speaker) -> Row:
+def _row(file: Path, number: int, line: str) -> Row:
     try:
         messages = json.loads(line)["messages"]
         plain = [{"role": str(m["role"]), "content": str(m["content"])} for m in messages]
@@ -189,7 +177,7 @@ def _row(file: Path, number: int, line: str, speaker: Speaker) -> Row:
             raise ValueError("the last message is not an assistant's")
     except (ValueError, KeyError, TypeError) as error:
         raise _unusable(file, f"line {number} is no chat row ({error})") from error
-    return Row(plain[:-1], plain[-1]["content"], prompt_ids(speaker.tokenizer, plain[:-1]))
+    return Row(plain[:-1], plain[-1]["content"])
 
 
 def _unusable(file: Path, why: str) -> StudioError:

@@ -14,7 +14,7 @@ from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from studio.core.facts import ModelFacts
+from studio.core.facts import ModelFacts, Prepared
 from studio.core.recipe import Recipe
 from studio.engine import attach, load, precision, tasks
 from studio.engine.control import Control
@@ -23,6 +23,7 @@ from studio.engine.decided import Decided, decide, remember
 from studio.engine.job import Context
 from studio.engine.tasks.causal_lm import CausalLM
 from studio.library import models, runs
+from studio.library.folders import JobFolder
 
 _MIXED = {"bfloat16": "bf16", "float16": "fp16", "float32": "no"}
 
@@ -68,7 +69,7 @@ def make(context: Context, control: Control) -> Setup:
 
     control.listen()
     channel.stage("Loading the model")
-    tokenizer = load.load_tokenizer(model_folder)
+    tokenizer = load.load_tokenizer(model_folder, _template(folder))
     dtype = precision.NAMES[decided.dtype]
     base = load.load_model(
         model_folder,
@@ -84,7 +85,7 @@ def make(context: Context, control: Control) -> Setup:
 
     accelerator = _accelerator(recipe, decided)
     with accelerator.autocast():
-        task = tasks.of(recipe.task)(model, tokenizer)
+        task = tasks.of(recipe.task)(model, tokenizer, recipe.data.system_prompt)
         decided = _packing(context, recipe, task, decided)
     remember(folder, decided)
     return Setup(
@@ -99,6 +100,13 @@ def make(context: Context, control: Control) -> Setup:
         eval_rows,
         decided,
     )
+
+
+def _template(folder: JobFolder) -> str:
+    """The chat template that the run's rows were written with."""
+    if not folder.manifest.is_file():
+        return ""
+    return msgspec.json.decode(folder.manifest.read_bytes(), type=Prepared).chat_template
 
 
 def _packing(context: Context, recipe: Recipe, task: CausalLM, decided: Decided) -> Decided:

@@ -8,6 +8,7 @@ from studio.core.errors import StudioError
 from studio.core.facts import TemplateChoice
 from studio.core.recipe import DataPart
 from studio.library import chat_templates
+from studio.preparer import rendering
 from studio.preparer.messages import BadRow, Message, Sample
 from studio.preparer.tokens import Encoder
 
@@ -22,7 +23,8 @@ def choices(model: Path, chosen: str = "", system_prompt: str = "") -> list[Temp
     """The model's own template (or what stands in for it) and those of the studio, or else the
     `chosen` one. Raises StudioError where the tokenizer can't be read."""
     names = [chosen] if chosen else ["", *chat_templates.MARKS]
-    return [_choice(model, name, system_prompt) for name in names]
+    with rendering.warm():
+        return [_choice(model, name, system_prompt) for name in names]
 
 
 def _choice(model: Path, name: str, system_prompt: str) -> TemplateChoice:

@@ -159,7 +159,7 @@ def _limit_memory() -> None:
     import resource
 
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = 2 * MEMORY_BYTES
+    wanted = MEMORY_BYTES
     if most != resource.RLIM_INFINITY:
         wanted = min(wanted, most)
     try:

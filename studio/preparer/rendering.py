@@ -54,9 +54,10 @@ class Renderer:
         return row.text
 
     def close(self) -> None:
-        """End the process; the next chat starts another."""
+        """Give the process up; the next chat takes another."""
         if self._child is not None:
-            self._child.end()
+            self._unused.detach()
+            _give_back(self._child)
             self._child = None
 
     def _texts(self, chats: tuple[Chat, ...], prompt: bool) -> Iterator[Rendered | BadRow]:
@@ -72,8 +73,8 @@ class Renderer:
                 yield done
 
     def _begin(self) -> None:
-        self._child = _Child()
-        weakref.finalize(self, self._child.end)
+        self._child = _spare.pop() if _spare else _Child()
+        self._unused = weakref.finalize(self, self._child.end)
         self._lines = ()
         said = self._asked(self._use)
         assert isinstance(said, Ready)
@@ -83,6 +84,7 @@ class Renderer:
         assert self._child is not None
         said = self._child.ask(request)
         if isinstance(said, Failed):
+            self._child.end()
             self.close()
             raise self._error(said)
         return said
@@ -99,6 +101,29 @@ class Renderer:
     def _line(self, compiled: int) -> int:
         before = [pair for pair in self._lines if pair[1] <= compiled]
         return max(before, key=lambda pair: pair[1])[0] if before else 0
+
+
+_spare: list[_Child] = []
+_depth: list[None] = []
+
+
+@contextlib.contextmanager
+def warm() -> Iterator[None]:
+    """Within it a process goes from one renderer to the next, which saves starting another."""
+    _depth.append(None)
+    try:
+        yield
+    finally:
+        _depth.pop()
+        while _spare and not _depth:
+            _spare.pop().end()
+
+
+def _give_back(child: _Child) -> None:
+    if _depth and not _spare and child.living:
+        _spare.append(child)
+    else:
+        child.end()
 
 
 _FIX = "Repair it, or choose another template."
@@ -169,6 +194,10 @@ class _Child:
             return self._post_mortem()
         said: renderer.Said = renderer.decoder.decode(line)
         return said
+
+    @property
+    def living(self) -> bool:
+        return not self._ended.is_set() and self._process.poll() is None
 
     def end(self) -> None:
         """Kill it and wait."""

@@ -17,6 +17,7 @@ import msgspec
 from studio.core import preparing as wire
 from studio.core.errors import StudioError
 from studio.library.folders import Home
+from studio.preparer import rendering
 
 
 class _Numbered(msgspec.Struct):
@@ -95,7 +96,8 @@ def main(arguments: list[str]) -> int:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    Server(Home(Path(arguments[1])), sys.stdin.buffer, answers).run()
+    with rendering.warm():
+        Server(Home(Path(arguments[1])), sys.stdin.buffer, answers).run()
 
 
 def _inspect(ask: wire.Inspect, tell: Callable[[str, float | None], None]) -> Any:
@@ -155,6 +157,18 @@ def _fetch_dataset(ask: wire.FetchDataset, tell: Callable[[str, float | None], N
     return fetch(Home(Path(ask.home)), ask.part, ask.token, tell)
 
 
+def _build_passages(ask: wire.BuildPassages, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.build import from_texts
+
+    return from_texts(ask, tell)
+
+
+def _copy_dataset(ask: wire.CopyDataset, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.build import copy
+
+    return copy(Home(Path(ask.home)), ask.name, ask.part, tell)
+
+
 # imported when asked for: a window that searches the hub needs no pyarrow, and the other way round
 WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.Inspect: _inspect,
@@ -166,6 +180,8 @@ WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.HubSearch: _hub_search,
     wire.Download: _download,
     wire.FetchDataset: _fetch_dataset,
+    wire.BuildPassages: _build_passages,
+    wire.CopyDataset: _copy_dataset,
 }
 
 

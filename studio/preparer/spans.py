@@ -119,9 +119,18 @@ def _span(
     content = str(messages[index]["content"]).strip()
     found = _by_prefix(template, messages, tools, text, index)
     found = found or _by_change(template, messages, tools, text, index)
-    if found is None or content not in text[slice(*found)]:
+    said = [content, *_called(messages[index])]
+    if found is None or not all(words in text[slice(*found)] for words in said):
         raise _hidden()
     return found
+
+
+def _called(message: Message) -> Iterator[str]:
+    """The names of the functions that a message calls."""
+    for call in message.get("tool_calls") or ():
+        function = call.get("function", call) if isinstance(call, dict) else {}
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            yield function["name"]
 
 
 def _by_prefix(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 from torch import nn
 from transformers import GenerationConfig, PreTrainedTokenizerBase
 
@@ -34,11 +36,14 @@ class Batch:
 
 
 class CausalLM:
-    """Causal language modelling with one model."""
+    """Causal language modelling with one model. `system` is what every prompt is told first."""
 
-    def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, system: str = ""
+    ) -> None:
         self.model: Any = model
         self.tokenizer = tokenizer
+        self.system = system
         self.split = loss.take_apart(model)
         self.pad = tokenizer.pad_token_id or 0
 
@@ -83,9 +88,7 @@ class CausalLM:
     @torch.inference_mode()
     def preview(self, prompt: str) -> str:
         """What the model answers to a prompt, always its likeliest words."""
-        chat = [{"role": "user", "content": prompt}]
-        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        inputs = self.tokenizer(text, return_tensors="pt", add_special_tokens=False)
+        inputs = self.tokenizer(self._asked(prompt), return_tensors="pt", add_special_tokens=False)
         inputs = inputs.to(next(self.model.parameters()).device)
         settings = GenerationConfig(
             max_new_tokens=PREVIEW_TOKENS,
@@ -97,6 +100,19 @@ class CausalLM:
         answer = self.model.generate(**inputs, generation_config=settings)
         shown = answer[0, inputs["input_ids"].shape[1] :]
         return str(self.tokenizer.decode(shown, skip_special_tokens=True)).strip()
+
+    def _asked(self, prompt: str) -> str:
+        """A prompt as rows are written: a template that refuses the system message has the user
+        say it."""
+        options: dict[str, Any] = {"tokenize": False, "add_generation_prompt": True}
+        if self.system:
+            told = [{"role": "system", "content": self.system}]
+            with contextlib.suppress(TemplateError):
+                chat = [*told, {"role": "user", "content": prompt}]
+                return str(self.tokenizer.apply_chat_template(chat, **options))
+            prompt = f"{self.system}\n\n{prompt}"
+        chat = [{"role": "user", "content": prompt}]
+        return str(self.tokenizer.apply_chat_template(chat, **options))
 
 
 def pad(rows: Sequence[Row], pad_id: int) -> Batch:
