@@ -62,7 +62,7 @@ class Session(QObject):
         self.jobs: list[JobRow] = []
         self.queue = Queue()
         self._pool = Pool(4, self)
-        self._preparing = Pool(1, self)
+        self._preparing = Pool(3, self)  # the rows, what is quick, the hub
         self._writing = Pool(1, self)
         self._worker: Worker | None = None
         self._preparer: Preparer | None = None
@@ -129,7 +129,7 @@ class Session(QObject):
         failed: Failed | None = None,
         progress: Progress | None = None,
     ) -> Task:
-        """Like `background`, with the preparer as first argument; one at a time, in order."""
+        """Like `background`, with the preparer as first argument; what is quick may overtake."""
         tell = failed or self.failed.emit
         return self._preparing.run(
             function, self.preparer(), *arguments, done=done, failed=tell, progress=progress

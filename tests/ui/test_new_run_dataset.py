@@ -10,14 +10,14 @@ from pytestqt.qtbot import QtBot
 
 from studio.ui.pages.new_run import NewRunPage
 from studio.ui.widgets import ProblemLine
-from tests.ui.wizard import SLOW, click, dataset_step, drop, rows
+from tests.ui.wizard import SLOW, click, dataset_step, rows
 
 
 class TestDataset:
     def test_the_lens_shows_what_is_trained(self, chosen: NewRunPage, qtbot: QtBot) -> None:
         chosen.go(1)
         step = dataset_step(chosen)
-        click(qtbot, step.sample)
+        click(qtbot, step.chooser.sample)
         qtbot.waitUntil(lambda: "trained" in step.lens._numbers.text(), timeout=SLOW)
         text = step.lens.text.toPlainText()
         assert "<|im_start|>" in text
@@ -33,34 +33,14 @@ class TestDataset:
         step = dataset_step(chosen)
         chosen.draft.set_dataset("sample")
         qtbot.waitUntil(lambda: "trained" in step.lens._numbers.text(), timeout=SLOW)
-        step.lens.go(439)
+        qtbot.waitUntil(lambda: chosen.draft.report is not None, timeout=SLOW)
+        step.lens.number.setFocus()
+        step.lens.number.selectAll()
+        qtbot.keyClicks(step.lens.number, "440")
+        qtbot.keyClick(step.lens.number, Qt.Key.Key_Return)
         assert step.lens.text.toPlainText() == "Reading the row"
         qtbot.waitUntil(lambda: "<|im_start|>" in step.lens.text.toPlainText(), timeout=SLOW)
         assert not step.lens.forth.isEnabled()
-
-    def test_columns_that_nobody_knows_are_mapped_by_choosing(
-        self, chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
-    ) -> None:
-        chosen.go(1)
-        step = dataset_step(chosen)
-        path = rows(tmp_path / "odd.jsonl", 30, frage="How are you?", reply="I am well.")
-        drop(step.drop, path)
-        qtbot.waitUntil(step.columns.isVisible, timeout=SLOW)
-        assert "dataset" in {problem.field for problem in chosen.draft.blocking}
-        for role, column in (("prompt", "frage"), ("completion", "reply")):
-            box = step.columns.boxes[role]
-            box.setFocus()
-            while box.value() != column:
-                qtbot.keyClick(box, Qt.Key.Key_Down)
-        qtbot.waitUntil(
-            lambda: chosen.draft.report is not None and chosen.draft.report.usable_rows == 30,
-            timeout=SLOW,
-        )
-        assert chosen.draft.blocking == []
-        assert dict(chosen.draft.recipe.dataset[0].columns) == {
-            "prompt": "frage",
-            "completion": "reply",
-        }
 
     def test_a_broken_row_is_named_once_and_the_rest_is_used(
         self, chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
@@ -99,7 +79,7 @@ class TestDataset:
         new_run.draft.set_dataset("sample")
         qtbot.waitUntil(lambda: new_run.draft.report is not None, timeout=SLOW)
         assert "Choose a model first" in step.lens.text.toPlainText()
-        assert "440" in step._usable.accessibleName()
+        assert step.cards[0]._rows.text() == "440 rows"
 
     @pytest.mark.parametrize(
         ("name", "content"),
@@ -112,14 +92,14 @@ class TestDataset:
         if content is not None:
             (tmp_path / name).write_text(content, encoding="utf-8")
         step = dataset_step(new_run)
-        step.typed.setFocus()
-        qtbot.keyClicks(step.typed, str(tmp_path / name))
-        qtbot.keyClick(step.typed, Qt.Key.Key_Return)
+        step.chooser.typed.setFocus()
+        qtbot.keyClicks(step.chooser.typed, str(tmp_path / name))
+        qtbot.keyClick(step.chooser.typed, Qt.Key.Key_Return)
 
         def said() -> bool:
             return any(p.field == "dataset" and p.fix for p in new_run.draft.blocking)
 
         qtbot.waitUntil(said, timeout=SLOW)
-        assert not step.columns.isVisible()
-        click(qtbot, step._chosen.replace)
-        assert step.drop.isVisible()
+        assert not step.mapping.isVisible()
+        click(qtbot, step.cards[0].remove)
+        assert step.chooser.drop.isVisible()

@@ -182,7 +182,7 @@ def test_only_a_difference_in_free_memory_recomputes(
 
 def test_a_draft_survives_being_saved(known: RecipeDraft, home: Home) -> None:
     known.set("training.epochs", "lots")
-    known.set_columns({"messages": "messages"})
+    known.change_dataset(0, columns={"messages": "messages"})
     known.step = 3
     keeping.save(home, known.kept())
     again = RecipeDraft()

@@ -112,16 +112,33 @@ class RecipeDraft(QObject):
     def set_dataset(self, path: str) -> None:
         """Choose the one dataset: "sample", a file or folder, or "" for none."""
         self.data["dataset"] = [{"path": path}] if path else []
+        self._other_rows()
+
+    def add_dataset(self, part: dict[str, Any]) -> None:
+        """Mix another dataset in; `part` has the fields of core.recipe.DatasetPart."""
+        self.data["dataset"] = [*self.data["dataset"], part]
+        self._other_rows()
+
+    def remove_dataset(self, place: int) -> None:
+        """Take one of the datasets out, by its place from 0."""
+        self.data["dataset"] = [
+            part for index, part in enumerate(self.data["dataset"]) if index != place
+        ]
+        self._other_rows()
+
+    def change_dataset(self, place: int, **values: Any) -> None:
+        """Change fields of one of the datasets; an empty value takes the field out."""
+        part = {**self.data["dataset"][place], **values}
+        part = {key: value for key, value in part.items() if value not in ("", None, {})}
+        if part != self.data["dataset"][place]:
+            self.data["dataset"][place] = part
+            self._edited()
+            self.rows_changed.emit()
+
+    def _other_rows(self) -> None:
         self.report, self.dataset_problem = None, None
         self._edited()
         self.rows_changed.emit()
-
-    def set_columns(self, columns: dict[str, str]) -> None:
-        """Say which column plays which role in the dataset; empty: recognised by itself."""
-        if self.data["dataset"]:
-            self.data["dataset"][0]["columns"] = columns
-            self._edited()
-            self.rows_changed.emit()
 
     def apply_preset(self, preset: advice.Preset) -> None:
         """Take over a preset's hyperparameters."""
@@ -167,6 +184,8 @@ class RecipeDraft(QObject):
             self.data = {**copy.deepcopy(NEW), **data}
             if not isinstance(self.data["dataset"], list):
                 self.data["dataset"] = [{"path": str(self.data["dataset"])}]
+            parts = (part for part in self.data["dataset"] if isinstance(part, dict | str))
+            self.data["dataset"] = [{"path": p} if isinstance(p, str) else p for p in parts]
         step = kept.get("step", 0)
         self.step = step if isinstance(step, int) else 0
         self.method_chosen = bool(kept.get("method_chosen"))

@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from studio.core.errors import StudioError
-from studio.core.facts import DatasetReport, Example, ModelFacts
+from studio.core.facts import DatasetReport, Example, FirstRows, ModelFacts
 from studio.core.problem import Problem
 from studio.core.recipe import DataPart, DatasetPart, ModelPart
 from studio.library import models
@@ -65,26 +65,31 @@ class ModelLooker(QObject):
 
 
 class RowsLooker(QObject):
-    """Keeps `draft.report` true to the chosen dataset, and fetches rows for the token lens."""
+    """Keeps `draft.report` true to the chosen datasets, and fetches rows to look at."""
 
     began = Signal()
     progressed = Signal(str, object)
     ended = Signal()
+    renewed = Signal()
+    """What rows look like as tokens has changed: those shown are to be asked for again."""
     examples = Signal(int, list)
     """The place of the first (from 0), and core.facts.Example each."""
     no_examples = Signal(object)
     """StudioError: why the lens stays empty."""
+    first_rows = Signal(object, object)
+    """core.recipe.DatasetPart, and its core.facts.FirstRows."""
 
     def __init__(self, session: Session, draft: RecipeDraft) -> None:
         super().__init__(draft)
         self._session, self._draft = session, draft
         self._task: Task | None = None
+        self._peek: Task | None = None
         self._asked: tuple[object, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT)
         self._timer.timeout.connect(self.look)
-        draft.rows_changed.connect(self._timer.start)
+        draft.rows_changed.connect(self._changed)
 
     @property
     def busy(self) -> bool:
@@ -103,6 +108,7 @@ class RowsLooker(QObject):
             self.ended.emit()
             return
         self.began.emit()
+        self.renewed.emit()  # asked first: a few rows are there long before the report
         self._task = self._session.prepare(
             inspect_rows,
             *question,
@@ -114,7 +120,7 @@ class RowsLooker(QObject):
     def give_up(self) -> None:
         """Stop reading because the user said so, and say that the rows aren't known."""
         self.cancel()
-        fix = "Press Replace and choose the dataset again."
+        fix = "Press Try again, or remove the dataset."
         self._draft.know_dataset(
             None, Problem(field="dataset", text="Reading the rows was cancelled.", fix=fix)
         )
@@ -129,18 +135,33 @@ class RowsLooker(QObject):
 
     def want_examples(self, start: int) -> None:
         """Fetch rows from the `start`-th on (from 0) for the token lens."""
-        parts, folder, data = self._question()
+        parts, folder, data = question = self._question()
         if folder is None or not parts:
             return
-        self._session.prepare(
-            some_examples,
-            parts,
-            folder,
-            data,
-            start,
-            done=lambda found: self.examples.emit(start, found),
-            failed=self.no_examples.emit,
+
+        def done(found: list[Example]) -> None:
+            if question == self._question():
+                self.examples.emit(start, found)
+
+        def failed(error: StudioError) -> None:
+            if question == self._question():
+                self.no_examples.emit(error)
+
+        self._session.prepare(some_examples, parts, folder, data, start, done=done, failed=failed)
+
+    def want_first(self, part: DatasetPart) -> None:
+        """Fetch the first rows of a dataset as its file has them; the last wish counts."""
+        if self._peek is not None:
+            self._peek.cancel()
+        self._peek = self._session.prepare(
+            peek, part, done=lambda found: self.first_rows.emit(part, found), failed=_untold
         )
+
+    def _changed(self) -> None:
+        """Whatever is being read is out of date: the preparer is free for what is asked next."""
+        if self._task is not None and self._question() != self._asked:
+            self.cancel()
+        self._timer.start()
 
     def _question(self) -> tuple[tuple[DatasetPart, ...], Path | None, DataPart]:
         facts, recipe = self._draft.model, self._draft.recipe
@@ -156,8 +177,19 @@ class RowsLooker(QObject):
     def _failed(self, error: StudioError) -> None:
         self._task = None
         problem = Problem(field="dataset", text=error.text, fix=error.fix)
-        self._draft.know_dataset(None, problem)
+        own = [p for p in error.problems if p.field.startswith("data.")]
+        self._draft.know_dataset(None, own[0] if own else problem)
         self.ended.emit()
+
+
+def _untold(error: StudioError) -> None:
+    """The report, which is asked for as well, says it better."""
+
+
+def peek(preparer: Any, part: DatasetPart, cancelled: Any) -> FirstRows:
+    """Ask the preparer for the first rows of a dataset."""
+    found: FirstRows = preparer.peek(part, cancelled=cancelled)
+    return found
 
 
 def inspect_rows(

@@ -9,8 +9,9 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QTextCharFormat, QTextC
 from PySide6.QtWidgets import QTextEdit, QWidget
 
 from studio.core.facts import Example, TokenPiece
+from studio.ui.icons import IconLabel
 from studio.ui.theme import mono, theme
-from studio.ui.widgets import Card, IconButton, label, row
+from studio.ui.widgets import Card, IconButton, NumberEdit, ProblemList, label, row
 
 KINDS = {
     "trained": ("Trained", "c1"),
@@ -34,35 +35,64 @@ class TokenLens(Card):
         self.forth = IconButton("chevron-right", "Next row")
         self.back.clicked.connect(lambda: self.go(self._place - 1))
         self.forth.clicked.connect(lambda: self.go(self._place + 1))
-        self._where = label("", "mute")
+        self.number = NumberEdit("Go to row", whole=True, minimum=1)
+        self.number.setFixedWidth(84)
+        self.number.returnPressed.connect(self._typed)
+        self._of = label("", "mute")
         self.add(
-            row(label("Token lens", "h2"), None, self._where, self.back, self.forth, spacing=6)
+            row(
+                label("Token lens", "h2"),
+                None,
+                label("Row", "mute"),
+                self.number,
+                self._of,
+                self.back,
+                self.forth,
+                spacing=6,
+            )
         )
-        keys = row(spacing=6)
-        for text, token in KINDS.values():
-            keys.addWidget(_Swatch(token))
-            keys.addWidget(label(text, "mute"))
-            keys.addSpacing(10)
-        keys.addStretch(1)
-        self.add(keys)
+        self.add(self._keys())
         self.text = QTextEdit()
         self.text.setReadOnly(True)
         self.text.setAccessibleName("The row as the model sees it")
         self.text.setMinimumHeight(190)
         self.text.document().setDefaultFont(mono(13))
         self._numbers = label("", "mute")
-        self.add(self.text, self._numbers)
+        self.sound = QWidget()
+        self.sound.setLayout(
+            row(IconLabel("check-circle", "ok", 14), label("Every check passed", "ok"), spacing=6)
+        )
+        self.checks = ProblemList()
+        self.add(self.text, row(self._numbers, None, self.sound), self.checks)
         theme().changed.connect(self._draw)
         self.reset(0)
+
+    @property
+    def place(self) -> int:
+        """The row shown, from 0."""
+        return self._place
 
     def reset(self, count: int) -> None:
         """Forget all rows; there are `count` of them now."""
         self._rows, self._place, self._count = {}, 0, count
         self._draw()
 
+    def renew(self) -> None:
+        """Forget how rows looked, and ask for the one shown again."""
+        self._rows = {}
+        self.wanted.emit(self._place)
+
+    def set_count(self, count: int) -> None:
+        """There are `count` rows now."""
+        self._count = count
+        if self._place >= count:
+            self.go(count - 1)
+        self._draw()
+
     def show_rows(self, start: int, rows: Sequence[Example]) -> None:
         """Take rows from place `start` on."""
         self._rows |= {start + index: example for index, example in enumerate(rows)}
+        self._count = max(self._count, start + len(rows))
         self._draw()
 
     def show_note(self, text: str) -> None:
@@ -72,6 +102,7 @@ class TokenLens(Card):
         plain.setForeground(theme().color("sub"))
         QTextCursor(self.text.document()).insertText(text, plain)
         self._numbers.setText("")
+        self._show_checks(None)
 
     def go(self, place: int) -> None:
         """Show the row at `place`, clamped to those there are."""
@@ -80,17 +111,43 @@ class TokenLens(Card):
             self.wanted.emit(self._place)
         self._draw()
 
+    def _typed(self) -> None:
+        number = self.number.number()
+        if number is not None:
+            self.go(int(number) - 1)
+            self.number.selectAll()
+
+    def _keys(self) -> QWidget:
+        keys = row(spacing=6)
+        for text, token in KINDS.values():
+            keys.addWidget(_Swatch(token))
+            keys.addWidget(label(text, "mute"))
+            keys.addSpacing(10)
+        keys.addStretch(1)
+        whole = QWidget()
+        whole.setLayout(keys)
+        return whole
+
     def _draw(self) -> None:
         self.back.setEnabled(self._place > 0)
         self.forth.setEnabled(self._place + 1 < self._count)
         example = self._rows.get(self._place)
-        self._where.setText(f"Row {self._place + 1:,} of {self._count:,}" if self._count else "")
+        if not (self.number.hasFocus() and self.number.isModified()):
+            self.number.setText(str(self._place + 1) if self._count else "")
+        self._of.setText(f"of {self._count:,}" if self._count else "")
         if example is None:
             self.show_note("Reading the row" if self._count else "")
         elif example.problem:
             self.show_note(example.problem)
         else:
             self._write(example.pieces)
+            self._show_checks(example)
+
+    def _show_checks(self, example: Example | None) -> None:
+        found = example.checks if example else ()
+        self.sound.setVisible(example is not None and not found)
+        self.checks.show_problems(found)
+        self.checks.setVisible(bool(found))
 
     def _write(self, pieces: Sequence[TokenPiece]) -> None:
         self.text.clear()
@@ -116,7 +173,8 @@ def _format(piece: TokenPiece, index: int) -> QTextCharFormat:
     if piece.special:
         made.setForeground(theme().color("accent_text"))
         made.setFontWeight(700)
-    made.setToolTip(f"Token {piece.id}: {KINDS[piece.kind][0].lower()}")
+    special = "special, " if piece.special else ""
+    made.setToolTip(f"Token {piece.id}: {special}{KINDS[piece.kind][0].lower()}")
     return made
 
 
