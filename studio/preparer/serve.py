@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -34,7 +35,8 @@ class Server:
     """Answers one request after the other; a second thread listens for Cancel and for the end."""
 
     def __init__(self, home: Home, requests: BinaryIO, answers: BinaryIO) -> None:
-        self._home = home
+        kept = {wire.Inspect: partial(_inspect, home), wire.Prepare: partial(_prepare, home)}
+        self._work = WORK | kept
         self._requests = requests
         self._answers = answers
         self._waiting: queue.SimpleQueue[wire.Ask] = queue.SimpleQueue()
@@ -72,7 +74,7 @@ class Server:
             self._say(wire.Progress(id=ask.id, text=text, share=share))
 
         try:
-            value = WORK[type(ask)](ask, tell)
+            value = self._work[type(ask)](ask, tell)
             self._say(wire.Done(id=ask.id, value=wire.plain(value)))
         except Given:
             self._say(wire.Cancelled(id=ask.id))
@@ -100,10 +102,13 @@ def main(arguments: list[str]) -> int:
         Server(Home(Path(arguments[1])), sys.stdin.buffer, answers).run()
 
 
-def _inspect(ask: wire.Inspect, tell: Callable[[str, float | None], None]) -> Any:
+def _inspect(home: Home, ask: wire.Inspect, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer import kept
     from studio.preparer.report import inspect
 
-    return inspect(ask.dataset, Path(ask.model) if ask.model else None, ask.data, tell)
+    asked = ask.dataset, Path(ask.model) if ask.model else None, ask.data
+    make = partial(inspect, *asked, tell, ask.seed)
+    return kept.report(kept.cache_of(home), *asked, ask.seed, make, tell)
 
 
 def _peek(ask: wire.Peek, tell: Callable[[str, float | None], None]) -> Any:
@@ -119,10 +124,14 @@ def _examples(ask: wire.Examples, tell: Callable[[str, float | None], None]) -> 
     return examples(ask.dataset, model, ask.data, ask.rows, ask.start, ask.count, tell)
 
 
-def _prepare(ask: wire.Prepare, tell: Callable[[str, float | None], None]) -> Any:
+def _prepare(home: Home, ask: wire.Prepare, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer import kept
     from studio.preparer.prepare import prepare
 
-    return prepare(Path(ask.folder), ask.recipe, Path(ask.model), tell)
+    folder, recipe, model = Path(ask.folder), ask.recipe, Path(ask.model)
+    asked = folder, recipe.dataset, model, recipe.data, recipe.training.seed
+    make = partial(prepare, folder, recipe, model, tell)
+    return kept.prepared(kept.cache_of(home), *asked, make, tell)
 
 
 def _token_count(ask: wire.TokenCount, tell: Callable[[str, float | None], None]) -> Any:
@@ -171,10 +180,8 @@ def _copy_dataset(ask: wire.CopyDataset, tell: Callable[[str, float | None], Non
 
 # imported when asked for: a window that searches the hub needs no pyarrow, and the other way round
 WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
-    wire.Inspect: _inspect,
     wire.Peek: _peek,
     wire.Examples: _examples,
-    wire.Prepare: _prepare,
     wire.TokenCount: _token_count,
     wire.Templates: _templates,
     wire.HubSearch: _hub_search,
