@@ -145,19 +145,23 @@ class Tallied:
         return self._counts.get(key, 0)
 
     def problems(self) -> Iterator[Problem]:
-        """One for each check that rows failed, naming the first of them."""
+        """One for each check that rows failed, naming the first of them. Of those cut off a
+        finding speaks."""
         for key, count in self._counts.items():
+            if key.startswith("cut-"):
+                continue
             rows, check = self.rows[key], CHECKS[key]
             if count == 1:
-                text = f"{rows[0][0]} {check.one}"
+                ((place, row),) = rows
+                yield _problem(key, f"{place} {check.one}", self._length, row)
             else:
                 named = [place.removeprefix("Row ") for place, _ in rows[:NAMED_ROWS]]
                 more = ", …" if count > len(named) else ""
                 text = f"{count} rows {check.many} ({', '.join(named)}{more})"
-            yield _problem(key, text, self._length, rows[0][1])
+                yield _problem(key, text, self._length)
 
 
-def _problem(key: str, text: str, length: int, row: int) -> Problem:
+def _problem(key: str, text: str, length: int, row: int | None = None) -> Problem:
     check = CHECKS[key]
     return Problem(
         field=check.field,

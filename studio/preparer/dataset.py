@@ -13,7 +13,7 @@ import msgspec
 from studio.core.errors import StudioError
 from studio.core.recipe import DatasetPart
 from studio.library import datasets
-from studio.preparer import formats, shapes
+from studio.preparer import fields, formats, shapes
 from studio.preparer.formats import About
 from studio.preparer.messages import BadRow, Sample
 from studio.preparer.packed import DataFile
@@ -27,7 +27,8 @@ from studio.preparer.sources import files_of
 class Row(msgspec.Struct, frozen=True):
     """One row of one file. `row` is its line number from 1; `content` says why it can't be used
     where it can't, `note` what is odd about it. `evaluation` rows come from a file that its name
-    sets aside for evaluation. `part` is the place of its dataset in the recipe, from 0."""
+    sets aside for evaluation. `part` is the place of its dataset in the recipe, from 0. Rows of
+    equal `group`, a number that stands for a column's value, belong together; 0 is alone."""
 
     file: str
     row: int
@@ -36,6 +37,7 @@ class Row(msgspec.Struct, frozen=True):
     evaluation: bool = False
     part: int = 0
     note: str = ""
+    group: int = 0
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -61,7 +63,7 @@ def open_all(parts: Sequence[DatasetPart]) -> list[Opened]:
     return [_open(part, place if len(parts) > 1 else None) for place, part in enumerate(parts)]
 
 
-def rows(opened: Sequence[Opened], tell: Tell) -> Iterator[Row]:
+def rows(opened: Sequence[Opened], tell: Tell, group_by: str = "") -> Iterator[Row]:
     """Every row of every file in the order of the recipe; of a limited dataset those drawn."""
     for place, one in enumerate(opened):
         for files, aside in ((one.train, False), (one.evaluation, True)):
@@ -74,7 +76,16 @@ def rows(opened: Sequence[Opened], tell: Tell) -> Iterator[Row]:
                     aside or record.aside,
                     place,
                     record.note,
+                    _group(record, group_by),
                 )
+
+
+def _group(record: Record, column: str) -> int:
+    value = fields.at(record.values, column) if column else None
+    if value is None or value == "":
+        return 0
+    said = str(value).encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(said, digest_size=8).digest(), "little")
 
 
 def drawn(count: int, limit: int) -> set[int]:

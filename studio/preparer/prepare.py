@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.ipc
 
@@ -19,25 +20,17 @@ from studio.library import datasets
 from studio.library.files import sweep_partials, whole_folder, write_whole
 from studio.library.folders import JobFolder
 from studio.preparer import dataset
-from studio.preparer.messages import BadRow
 from studio.preparer.pieces import name_of, revision_of
 from studio.preparer.progress import Tell, Throttled, silent
-from studio.preparer.report import BATCH, encoded
+from studio.preparer.report import BATCH, check_group, counted, encoded
 from studio.preparer.split import Split
+from studio.preparer.survey import Survey
 from studio.preparer.tally import Tally
-from studio.preparer.tokens import Encoder
+from studio.preparer.tokens import Encoder, Tokens
+from studio.preparer.verdict import Verdict, split_of
 
 SCHEMA = pa.schema([("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
 _ROWS = "rows.arrow"
-
-
-class Placed(NamedTuple):
-    """What deciding on a row's place takes: its content's digest, and where it came from."""
-
-    digest: bytes
-    weight: float
-    evaluation: bool
-    part: int = 0
 
 
 def prepare(folder: Path, recipe: Recipe, model: Path, tell: Tell = silent) -> Prepared:
@@ -59,23 +52,21 @@ def prepare(folder: Path, recipe: Recipe, model: Path, tell: Tell = silent) -> P
 
 
 def _write(folder: Path, recipe: Recipe, model: Path, encoder: Encoder, tell: Tell) -> Prepared:
-    tally = Tally(recipe.data)
+    tally, survey = Tally(recipe.data), Survey(recipe.data.max_length)
     rows = folder / _ROWS
-    left_out = [0] * len(recipe.dataset)
-    placed = _all_rows(rows, recipe, encoder, tally, left_out, tell)
+    left_out = _all_rows(rows, recipe, encoder, tally, survey, tell)
     tally.check(encoder.template)
-    split = Split(placed, recipe.data.eval_share, recipe.training.seed)
+    spread = tally.spread
+    verdict = Verdict(survey, recipe.data, spread.lengths(), spread.longest, tell)
+    split = split_of(survey, verdict, recipe.data.eval_share, recipe.training.seed)
     parts = [
         PreparedPart(path=name_of(p), revision=revision_of(p), left_out=n)
         for p, n in zip(recipe.dataset, left_out, strict=True)
     ]
-    prepared = _divide(folder, rows, placed, split, parts, tell)
-    if not prepared.train_rows:
-        raise StudioError(
-            "No rows to train on",
-            "The weights of the datasets leave no row to train on.",
-            "Raise the weights; 1 takes every row once.",
-        )
+    weights = [part.weight for part in recipe.dataset]
+    chosen = _chosen(survey, verdict, split, weights)
+    prepared = _divide(folder, rows, chosen, parts, tell)
+    _check_left(prepared, verdict)
     rows.unlink()
     template = encoder.template
     manifest = msgspec.structs.replace(
@@ -86,70 +77,102 @@ def _write(folder: Path, recipe: Recipe, model: Path, encoder: Encoder, tell: Te
         template_digest=hashlib.sha256(template.text.encode()).hexdigest(),
         tokenizer_digest=hashlib.sha256((model / "tokenizer.json").read_bytes()).hexdigest(),
         seed=recipe.training.seed,
+        dropped=verdict.dropped,
+        repaired=verdict.repaired,
         score_rows=_score_rows(recipe),
     )
     write_whole(folder / "manifest.json", msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
 
-def _all_rows(
-    path: Path,
-    recipe: Recipe,
-    encoder: Encoder,
-    tally: Tally,
-    left_out: list[int],
-    tell: Tell,
-) -> list[Placed]:
-    """Every usable row into one file in its order; splitting needs to have seen them all.
+def _check_left(prepared: Prepared, verdict: Verdict) -> None:
+    if prepared.train_rows:
+        return
+    if not verdict.kept.any():
+        raise StudioError(
+            "No rows to train on",
+            "The rules of the recipe leave no row to train on.",
+            "Take some of the rules in data.drop away, or raise the maximum length.",
+        )
+    raise StudioError(
+        "No rows to train on",
+        "The weights of the datasets leave no row to train on.",
+        "Raise the weights; 1 takes every row once.",
+    )
 
-    `left_out` counts for each dataset the rows that aren't usable.
+
+def _all_rows(
+    path: Path, recipe: Recipe, encoder: Encoder, tally: Tally, survey: Survey, tell: Tell
+) -> list[int]:
+    """Every usable row into one file in its order; choosing needs to have seen them all.
+
+    Counts for each dataset the rows that aren't usable.
     """
-    placed: list[Placed] = []
+    left_out = [0] * len(recipe.dataset)
+    length = recipe.data.max_length
     with Writer(path) as writer:
         opened = dataset.open_all(recipe.dataset)
-        for row, tokens in encoded(opened, encoder, recipe.data, tell):
-            if tokens is None or isinstance(tokens, BadRow):
-                tally.bad(row, tokens or BadRow("is empty", ""))
-                left_out[row.part] += 1
-            elif digest := tally.good(row, tokens):
-                length = recipe.data.max_length
-                writer.write(tokens.ids[:length], tokens.labels(length))
-                placed.append(Placed(digest, row.weight, row.evaluation, row.part))
+        check_group(opened, recipe.data)
+        for one in encoded(opened, encoder, recipe.data, tell):
+            if counted(one, tally, survey) and isinstance(one.tokens, Tokens):
+                writer.write(one.tokens.ids[:length], one.tokens.labels(length))
             else:
-                left_out[row.part] += 1
-    return placed
+                left_out[one.row.part] += 1
+    return left_out
+
+
+class Chosen(NamedTuple):
+    """What becomes of one usable row: which dataset it is of, whether it is held out, and how
+    often it is trained; `copies` of 0 leave it out."""
+
+    digest: bytes
+    part: int
+    held_out: bool
+    copies: int
+
+
+def _chosen(
+    survey: Survey, verdict: Verdict, split: Split, weights: Sequence[float]
+) -> Iterator[Chosen]:
+    """For each usable row in its order."""
+    parts, digests = survey.column("place")[:, 0], survey.column("made")
+    place = -1
+    for row in np.flatnonzero(verdict.usable).tolist():
+        part = int(parts[row])
+        held_out, copies = False, 0
+        if verdict.kept[row]:
+            place += 1
+            held_out = bool(split.held_out[place])
+            copies = 1 if held_out else split.copies(place, weights[part])
+        yield Chosen(digests[row].tobytes(), part, held_out, copies)
 
 
 def _divide(
     folder: Path,
     rows: Path,
-    placed: list[Placed],
-    split: Split,
+    chosen: Iterator[Chosen],
     parts: list[PreparedPart],
     tell: Tell,
 ) -> Prepared:
     """The rows again, each to its file; rows of a weight other than one are drawn or repeated."""
     digest = hashlib.sha256()
     trained = longest = 0
-    counted = [[0, 0, 0] for _ in parts]
+    counts = [[0, 0, 0] for _ in parts]
     with Writer(folder / "train.arrow") as train, Writer(folder / "eval.arrow") as evaluation:
-        for place, (ids, labels) in zip(placed, _read(rows), strict=True):
+        for (key, part, held_out, copies), (ids, labels) in zip(chosen, _read(rows), strict=True):
             tell("Writing the data", None)
-            held_out = split.holds_out(place)
-            copies = 1 if held_out else split.copies(place)
+            digest.update(key + bytes([held_out, min(copies, 255)]))
             for _ in range(copies):
                 (evaluation if held_out else train).write(ids, labels)
-            digest.update(place.digest + bytes([held_out, min(copies, 255)]))
-            longest = max(longest, len(ids))
-            counts = counted[place.part]
-            counts[held_out] += copies
+            longest = max(longest, len(ids) if copies else 0)
+            counts[part][held_out] += copies
             if not held_out:
-                counts[2] += copies * len(ids)
+                counts[part][2] += copies * len(ids)
                 trained += copies * sum(label >= 0 for label in labels)
     return Prepared(
         train_rows=train.rows,
         eval_rows=evaluation.rows,
-        train_tokens=sum(counts[2] for counts in counted),
+        train_tokens=sum(one[2] for one in counts),
         trained_tokens=trained,
         max_tokens=longest,
         max_length=0,
@@ -157,7 +180,7 @@ def _divide(
         digest=digest.hexdigest(),
         parts=tuple(
             msgspec.structs.replace(part, train_rows=in_train, eval_rows=aside, train_tokens=tokens)
-            for part, (in_train, aside, tokens) in zip(parts, counted, strict=True)
+            for part, (in_train, aside, tokens) in zip(parts, counts, strict=True)
         ),
     )
 

@@ -2,51 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 
-class HasDigest(Protocol):
-    """What a row needs for its place to be decided."""
+from studio.preparer.grouping import Places
 
-    @property
-    def digest(self) -> bytes: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def evaluation(self) -> bool: ...
+Mask = npt.NDArray[np.bool_]
+Digests = npt.NDArray[np.uint64]
+_FEWEST = 10
+_MOST = 0.5
 
 
 class Split:
-    """Decides by the content of rows: equal rows fall on one side, whatever their order.
+    """Decides by the content of rows, whatever their order; rows of a group fall on one side.
 
-    Rows from files that are set aside for evaluation are held out, and with them their twins in
-    the training files; only without such files is `share` of the distinct rows drawn.
-    At least one row stays for training.
+    `digests` has two 64-bit numbers for each row. `near` are groups with near-duplicates in
+    them, `exact` without. Rows from files that are set aside for evaluation are held out, and
+    with them their groups; only without such files are groups drawn until `share` of the rows is
+    held out. Near-duplicates of rows set aside stay in training only where they are more than
+    half of it. At least one group stays for training.
     """
 
-    def __init__(self, rows: Sequence[HasDigest], share: float, seed: int) -> None:
+    def __init__(
+        self,
+        digests: Digests,
+        near: Places,
+        exact: Places,
+        aside: Mask,
+        share: float,
+        seed: int,
+    ) -> None:
         self._seed = str(seed).encode()[:64]
-        aside = {row.digest for row in rows if row.evaluation}
-        distinct = {row.digest for row in rows} - aside
-        if aside and distinct:
-            self._held_out = aside
+        self._digests = digests
+        self.held_out = np.zeros(len(digests), bool)
+        if not len(digests):
             return
-        drawn = sorted(distinct or aside, key=self._draw)
-        count = round(len(drawn) * share)
-        if share and len(drawn) >= 10:
-            count = max(1, count)
-        self._held_out = set(drawn[: min(count, len(drawn) - 1)])
+        if aside.any() and not aside.all():
+            self.held_out = _with(near, aside)
+            if (self.held_out & ~aside).sum() > _MOST * (~aside).sum():
+                self.held_out = _with(exact, aside)
+            if not self.held_out.all():
+                return
+        self.held_out = self._drawn(near, share)
 
-    def holds_out(self, row: HasDigest) -> bool:
-        return row.digest in self._held_out
-
-    def copies(self, row: HasDigest) -> int:
+    def copies(self, row: int, weight: float) -> int:
         """How often a row of this weight is trained: 2.3 is twice, and with luck thrice."""
-        whole = int(row.weight)
-        luck = int.from_bytes(self._draw(row.digest + b"copies")[:6], "little") / 2**48
-        return whole + (luck < row.weight - whole)
+        whole = int(weight)
+        if whole == weight:
+            return whole
+        luck = self._draw(self._digests[row].tobytes() + b"copies") / 2**64
+        return whole + (luck < weight - whole)
 
-    def _draw(self, digest: bytes) -> bytes:
-        return blake2b(digest, key=self._seed, digest_size=16).digest()
+    def _drawn(self, group: Places, share: float) -> Mask:
+        """Groups in the order of the seed as long as they fit into the share."""
+        names, place, sizes = np.unique(group, return_inverse=True, return_counts=True)
+        first = self._digests[:, 0]
+        least = np.full(len(names), np.iinfo(np.uint64).max, np.uint64)
+        np.minimum.at(least, place, first)
+        draws = np.fromiter((self._draw(one.tobytes()) for one in least), np.uint64, len(names))
+        order = np.argsort(draws, kind="stable")
+        wanted = round(len(group) * share)
+        if share and len(group) >= _FEWEST:
+            wanted = max(1, wanted)
+        taken = _taken(order, sizes, wanted)
+        held = np.zeros(len(names), bool)
+        held[taken[: len(names) - 1]] = True
+        return held[place]
+
+    def _draw(self, digest: bytes) -> int:
+        drawn = blake2b(digest, key=self._seed, digest_size=8).digest()
+        return int.from_bytes(drawn, "little")
+
+
+def _with(group: Places, aside: Mask) -> Mask:
+    marked = np.zeros(len(group), bool)
+    marked[group[aside]] = True
+    return marked[group]
+
+
+def _taken(order: Places, sizes: Places, wanted: int) -> list[int]:
+    """The places of groups that come to at most `wanted` rows; where none is as small, of the
+    first of the smallest, unless it has most of the rows."""
+    taken, room = [], wanted
+    for place in order.tolist():
+        if room <= 0:
+            break
+        if sizes[place] <= room:
+            taken.append(place)
+            room -= int(sizes[place])
+    if wanted and not taken and sizes.min() <= _MOST * sizes.sum():
+        taken = [int(order[np.argmin(sizes[order])])]
+    return taken

@@ -13,6 +13,7 @@ from studio.library.chat_templates import ChatTemplate
 from studio.preparer.checks import Tallied
 from studio.preparer.dataset import Row
 from studio.preparer.messages import BadRow, Passed
+from studio.preparer.spread import Spread
 from studio.preparer.tokens import Tokens
 
 NAMED = 100
@@ -26,16 +27,15 @@ class Tally:
     """
 
     def __init__(self, data: DataPart, several_files: bool = False) -> None:
-        self.rows = self.usable = self.tokens = self.trained = self.longest = 0
-        self.repeated = self.cut = self.out_of_reach = self.passed = 0
-        self.lengths: list[int] = []
+        self.rows = self.usable = self.tokens = self.trained = 0
+        self.cut = self.out_of_reach = self.passed = 0
+        self.spread = Spread()
         self._data = data
         self._several = several_files
         self._bad: list[Problem] = []
         self._odd: dict[str, tuple[str, int]] = {}
         self._unnamed = 0
         self._checks = Tallied(data.max_length)
-        self._seen: set[bytes] = set()
 
     def bad(self, row: Row, why: BadRow) -> None:
         """Count a row that can't be used, or is not to be."""
@@ -56,12 +56,11 @@ class Tally:
             place, count = self._odd.get(row.note, (self._place(row), 0))
             self._odd[row.note] = place, count + 1
         if tokens is None:
-            content = msgspec.msgpack.encode(row.content)
-            return self._count(blake2b(content, digest_size=16).digest())
+            self.usable += 1
+            return blake2b(msgspec.msgpack.encode(row.content), digest_size=16).digest()
         length = self._data.max_length
         trained = sum(tokens.trained[:length])
-        self.lengths.append(len(tokens.ids))
-        self.longest = max(self.longest, len(tokens.ids))
+        self.spread.add(tokens)
         self._checks.add(tokens, self._place(row), row.row)
         self.cut += len(tokens.ids) > length
         if not trained:
@@ -69,8 +68,9 @@ class Tally:
             return b""
         self.tokens += min(len(tokens.ids), length)
         self.trained += trained
+        self.usable += 1
         content = msgspec.msgpack.encode((tokens.ids[:length], tokens.trained[:length]))
-        return self._count(blake2b(content, digest_size=16).digest())
+        return blake2b(content, digest_size=16).digest()
 
     def problems(self, template: ChatTemplate | None) -> tuple[Problem, ...]:
         """Everything worth saying, the broken rows first."""
@@ -79,16 +79,14 @@ class Tally:
             found.append(_problem(f"{_rows(self._unnamed)} more can't be used.", "", "warning"))
         if self._mostly_broken():
             found.append(self._most_rows())
-        found += self._about_length()
+        if self.out_of_reach and not self.usable:
+            found.append(self._masked())
         for note, (place, count) in self._odd.items():
             text = f"{place} {note}{_and_more(count - 1)}."
             found.append(_problem(text, "It is read all the same.", "info"))
         if self.passed:
             text = f"{_rows(self.passed, 'is', 'are')} marked as bad answers and not learnt."
             found.append(_problem(text, "", "info"))
-        if self.repeated:
-            text = f"{_rows(self.repeated, 'repeats', 'repeat')} another row (duplicates)."
-            found.append(_problem(text, "Delete the copies, unless they are meant.", "warning"))
         return tuple(found + self._about_template(template))
 
     def check(self, template: ChatTemplate | None) -> None:
@@ -105,12 +103,6 @@ class Tally:
         most = self._most_rows()
         first = self._bad[0].text if self._bad else ""
         raise StudioError("No usable rows", f"{most.text} {first}".strip(), most.fix, problems)
-
-    def _count(self, digest: bytes) -> bytes:
-        self.usable += 1
-        self.repeated += digest in self._seen
-        self._seen.add(digest)
-        return digest
 
     def _place(self, row: Row) -> str:
         return f"{row.file}, row {row.row}" if self._several else f"Row {row.row}"
@@ -132,16 +124,6 @@ class Tally:
             "their answers begin."
         )
         return _problem(text, "Raise the maximum length, or shorten the prompts.", "error")
-
-    def _about_length(self) -> list[Problem]:
-        found = []
-        if self.cut:
-            text = f"{_rows(self.cut, 'is', 'are')} cut at {self._data.max_length} tokens."
-            fix = f"Raise the maximum length; the longest row has {self.longest} tokens."
-            found.append(_problem(text, fix, "warning" if self.cut * 20 > self.rows else "info"))
-        if self.out_of_reach and not self.usable:
-            found.append(self._masked())
-        return found
 
     def _about_template(self, template: ChatTemplate | None) -> list[Problem]:
         found = []

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from studio.preparer.grouping import Places, join
+from studio.preparer.progress import Tell, silent
 from studio.preparer.words import Batch, Column, Ints, mixed
 
 ALIKE = 0.8
@@ -27,8 +29,6 @@ _CHUNK = 1 << 15
 _NEIGHBOURS = 4
 _NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF)
 _FACTORS = mixed(np.arange(1, _BANDS * _MINIMA + 1, dtype=np.uint64)) | np.uint64(1)
-
-Places = npt.NDArray[np.int64]
 
 
 class Twins(NamedTuple):
@@ -57,7 +57,7 @@ class Sketches:
         if sum(one.rows for one in self._first) >= _LEARNT_FROM:
             self._begin()
 
-    def find(self, firsts: Places) -> Twins:
+    def find(self, firsts: Places, tell: Tell = silent) -> Twins:
         """The twins among these rows, which ascend; all others have none."""
         self._begin()
         self._sketches = self._sketch.values
@@ -65,10 +65,11 @@ class Sketches:
         group, nearest = np.arange(rows), np.full(rows, rows)
         for band in range(_BANDS):
             for one, other in self._candidates(firsts, band):
+                tell("Comparing the rows", band / _BANDS)
                 alike = self._alike(one, other)
                 one, other = one[alike], other[alike]
                 np.minimum.at(nearest, other, one)
-                _join(group, one, other)
+                join(group, one, other)
         return Twins(self._kept(nearest), group)
 
     def _begin(self) -> None:
@@ -170,14 +171,3 @@ def _bands(shingles: Ints, row: Places, rows: int) -> npt.NDArray[np.uint32]:
             key = mixed(key + np.minimum.reduceat(shingles * factor, begins))
         bands[row[begins], band] = (key >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
     return bands
-
-
-def _join(group: Places, one: Places, other: Places) -> None:
-    """Give the rows of each pair, and all joined with them, the least row of theirs as group."""
-    while True:
-        a, b = group[one], group[other]
-        if np.array_equal(a, b):
-            return
-        np.minimum.at(group, np.maximum(a, b), np.minimum(a, b))
-        while not np.array_equal(shorter := group[group], group):
-            group[:] = shorter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -68,7 +69,7 @@ class Column:
         self._array = np.zeros((1024, width) if width else 1024, dtype)
         self._rows = 0
 
-    def add(self, values: npt.NDArray[np.generic]) -> None:
+    def add(self, values: npt.NDArray[Any]) -> None:
         """Append rows."""
         behind = self._rows + len(values)
         if behind > len(self._array):
@@ -81,6 +82,6 @@ class Column:
         return self._rows
 
     @property
-    def values(self) -> npt.NDArray[np.generic]:
+    def values(self) -> npt.NDArray[Any]:
         """All rows so far, without a copy: not to be kept while rows are added."""
         return self._array[: self._rows]

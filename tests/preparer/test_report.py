@@ -11,6 +11,7 @@ import pytest
 
 from studio.core.errors import StudioError
 from studio.core.facts import DatasetReport
+from studio.core.findings import Finding
 from studio.core.problem import Problem
 from studio.core.recipe import DataPart, DatasetPart
 from studio.preparer.lens import examples
@@ -35,11 +36,19 @@ def said(report: DatasetReport, text: str) -> Problem:
     return found[0]
 
 
+def found(report: DatasetReport, key: str) -> Finding:
+    (one,) = (finding for finding in report.findings if finding.key == key)
+    return one
+
+
 def test_the_sample_dataset_has_no_problem(tiny_model: Path) -> None:
     report = inspect(SAMPLE, tiny_model, DataPart())
     assert (report.format, report.confidence) == ("chat messages", 1.0)
     assert report.rows == report.usable_rows == sum(report.histogram) == 440
     assert report.problems == ()
+    assert report.findings == ()
+    assert (report.kept_rows, report.eval_rows) == (440, 44)
+    assert [one.name for one in report.languages] == ["English"]
     assert 0 < report.trained_share == report.trained_tokens / report.tokens < 1
     assert report.max_tokens < report.bin_tokens * len(report.histogram)
     assert report.mean_tokens == pytest.approx(report.tokens / 440)
@@ -96,8 +105,11 @@ def test_rows_cut_before_their_answer_are_counted(tmp_path: Path, tiny_model: Pa
     assert report.cut_rows == 2
     assert report.usable_rows == 2
     assert report.max_tokens > 32
-    assert str(report.max_tokens) in said(report, "2 rows are cut at 32 tokens").fix
-    assert said(report, "Row 3 is left out: cut at 32 tokens, before").severity == "warning"
+    long_rows, cut_answers = found(report, "too-long"), found(report, "cut-answer")
+    assert "2 rows of 3 (67 %) are longer than 32 tokens" in long_rows.text
+    assert str(report.max_tokens) in long_rows.fix
+    assert [ref.row for ref in cut_answers.rows] == [2, 3]
+    assert "1 of them a whole one" in cut_answers.text
 
 
 def test_every_token_masked_is_an_error(tmp_path: Path, tiny_model: Path) -> None:
@@ -113,7 +125,7 @@ def test_repeated_rows_and_notes_on_the_template(
     row = {"system": "Be brief", **chat()}
     parts = jsonl(tmp_path / "a.jsonl", [row, row, chat("no")])
     report = inspect(parts, family("gemma"), DataPart())
-    assert said(report, "repeats another row").severity == "warning"
+    assert (found(report, "duplicate").count, found(report, "duplicate").rows[0].row) == (1, 2)
     assert said(report, "2 rows say their system message as the user").severity == "info"
     bare = shutil.copytree(tiny_model, tmp_path / "bare")
     for name in ("chat_template.jinja", "tokenizer_config.json"):
