@@ -14,6 +14,7 @@ from studio.core import preparing as wire
 from studio.core.errors import StudioError
 from studio.core.facts import DatasetReport, Example, FirstRows, Prepared, TemplateChoice
 from studio.core.hub import HubModel
+from studio.core.own_sets import Built
 from studio.core.recipe import DataPart, DatasetPart, Recipe
 from studio.library import hub_datasets, settings
 from studio.library.folders import Home
@@ -124,6 +125,45 @@ class Preparer:
             folder=str(folder),
             recipe=recipe,
             model=str(model),
+        )
+
+    def build_passages(
+        self,
+        source: Path,
+        name: str,
+        size: int,
+        overlap: int = 0,
+        model: Path | None = None,
+        on_progress: Progress | None = None,
+        cancelled: Asked | None = None,
+    ) -> Built:
+        """Make an own set of the texts of a file or folder, in passages of at most `size`
+        tokens of the model, or characters without one."""
+        return self.ask(
+            wire.BuildPassages,
+            Built,
+            on_progress,
+            cancelled,
+            source=str(source.absolute()),
+            home=str(self._home.root.absolute()),
+            name=name,
+            size=size,
+            overlap=overlap,
+            model=str(model or ""),
+        )
+
+    def copy_dataset(
+        self,
+        part: DatasetPart,
+        name: str,
+        on_progress: Progress | None = None,
+        cancelled: Asked | None = None,
+    ) -> Built:
+        """Make an own set, which can be edited, of the usable rows of a dataset."""
+        (here,) = self.fetched([part], on_progress, cancelled)
+        home = str(self._home.root.absolute())
+        return self.ask(
+            wire.CopyDataset, Built, on_progress, cancelled, part=here, home=home, name=name
         )
 
     def hub_search(

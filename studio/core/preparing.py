@@ -99,6 +99,29 @@ class FetchDataset(Ask, frozen=True, kw_only=True, tag="fetch_dataset"):
     token: str = ""
 
 
+class BuildPassages(Ask, frozen=True, kw_only=True, tag="build_passages"):
+    """Make an own set `name` of the texts of a file or folder; an own_sets.Built.
+
+    Passages are at most `size` long and share up to `overlap`: tokens as the `model` folder makes
+    them, or characters without one.
+    """
+
+    source: str
+    home: str
+    name: str
+    size: int
+    overlap: int = 0
+    model: str = ""
+
+
+class CopyDataset(Ask, frozen=True, kw_only=True, tag="copy_dataset"):
+    """Make an own set `name` of the usable rows of a dataset; an own_sets.Built."""
+
+    part: DatasetPart
+    home: str
+    name: str
+
+
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag_field="ask", tag="cancel"):
     """Give the request of this `id` up, at its next sign of progress."""
 
@@ -116,6 +139,8 @@ AnyAsk = (
     | HubSearch
     | Download
     | FetchDataset
+    | BuildPassages
+    | CopyDataset
     | Cancel
 )
 
