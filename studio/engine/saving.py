@@ -17,6 +17,7 @@ from studio.engine.checkpoint import Checkpoints, Progress
 from studio.engine.job import Context
 from studio.engine.learner import Learner
 from studio.library import disk
+from studio.library.files import sync_file
 
 
 class NoRoomError(StudioError):
@@ -73,13 +74,15 @@ class Saving:
         return self._last[1]
 
     def write(self, progress: Progress) -> Path:
-        """Write a checkpoint of this moment. Where there is no room for it beside the others,
-        all but the newest of them go.
+        """Write a checkpoint of this moment, once the log up to it is safe on the disk: after a
+        power cut the curve has no gap. Where there is no room for it beside the others, all but
+        the newest of them go.
 
         Raises NoRoomError where there still is none: the newest then stands as it was.
         """
         ready, parts = self._learner.setup, self._learner.parts
         try:
+            sync_file(self._context.folder.events)
             path = self._within_memory(
                 lambda: self.checkpoints.save(ready.model, parts, progress), progress
             )

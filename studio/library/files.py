@@ -122,12 +122,17 @@ def same_files(left: Path, right: Path, pattern: str) -> bool:
     )
 
 
+def sync_file(path: Path) -> None:
+    """Flush what was written to a file to the disk."""
+    with path.open("rb+") as opened:
+        os.fsync(opened.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Flush every file and folder below this one to the disk, and its own list of names."""
     for path in folder.rglob("*"):
         if path.is_file():
-            with path.open("rb+") as opened:
-                os.fsync(opened.fileno())
+            sync_file(path)
         elif path.is_dir():
             _sync_entry(path)
     _sync_entry(folder)

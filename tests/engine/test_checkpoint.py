@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,30 @@ def spoil(path: Path, damage: str) -> None:
             weights.unlink()
         case "no manifest":
             (path / "manifest.json").unlink()
+
+
+def test_the_log_is_on_the_disk_before_a_checkpoint_that_goes_on_from_it(
+    home: Home, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run_folder(home, recipe(tiny_model, max_steps=3, save_every_minutes=1e-9))
+    log = JobFolder(folder).events
+    flushed = [0]
+    save, fsync = Checkpoints.save, os.fsync
+
+    def flush(descriptor: int) -> None:
+        fsync(descriptor)
+        if os.path.sameopenfile(descriptor, opened.fileno()):
+            flushed.append(log.stat().st_size)
+
+    def checked(store: Checkpoints, *rest: Any) -> Path:
+        assert flushed[-1] == log.stat().st_size
+        return save(store, *rest)
+
+    with log.open("rb") as opened:
+        monkeypatch.setattr(os, "fsync", flush)
+        monkeypatch.setattr(Checkpoints, "save", checked)
+        train.run(context_of(home, folder))
+    assert len(flushed) > 3
 
 
 def test_only_two_checkpoints_and_the_best_are_kept(home: Home, tiny_model: Path) -> None:
