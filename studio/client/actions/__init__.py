@@ -1,6 +1,13 @@
 """What a person can ask the studio to do: verbs shared by the window and the command line."""
 
 from studio.client.actions.chatting import Conversation, open_chat
+from studio.client.actions.datasets import (
+    CHARACTERS,
+    TOKENS,
+    build_from_chats,
+    build_from_folder,
+    copy_dataset,
+)
 from studio.client.actions.doctor import Finding, diagnose
 from studio.client.actions.jobs import Outcome, run_job, wait
 from studio.client.actions.measuring import measure
@@ -35,13 +42,18 @@ from studio.client.actions.starter import download_starter
 from studio.client.cancelled import Cancelled, Fault
 
 __all__ = [
+    "CHARACTERS",
+    "TOKENS",
     "Cancelled",
     "Checked",
     "Conversation",
     "Fault",
     "Finding",
     "Outcome",
+    "build_from_chats",
+    "build_from_folder",
     "check",
+    "copy_dataset",
     "diagnose",
     "download_model",
     "download_starter",
