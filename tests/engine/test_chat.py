@@ -81,6 +81,25 @@ def test_sides_answer_as_a_fresh_load_of_each(
     assert len({answer.text for answer in told}) == 3
 
 
+def test_an_adapter_is_asked_by_the_template_it_was_trained_with(
+    held: Held, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = made.make_adapter(tiny_model, tmp_path / "own", seed=1)
+    template = "{% for m in messages %}{{ m.role }}> {{ m.content }}\n{% endfor %}assistant>"
+    (own / "chat_template.jinja").write_text(template, encoding="utf-8")
+    bare, told = ask(held, "", str(own))
+    assert bare.text == fresh_answer(tiny_model, "")
+    tokenizer = chat.load_tokenizer(tiny_model, template)
+    prompt = tokenizer.apply_chat_template(
+        list(QUESTION), add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    model = made.with_peft(tiny_model, own)
+    out = model.generate(**prompt, max_new_tokens=16, do_sample=False, pad_token_id=2)
+    text = tokenizer.decode(out[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert told.text == text.rstrip("\N{REPLACEMENT CHARACTER}")
+    assert told.text != fresh_answer(tiny_model, str(own))
+
+
 def test_swapping_keeps_the_base_and_changes_the_voice(
     held: Held, tiny_model: Path, pair: tuple[str, str]
 ) -> None:

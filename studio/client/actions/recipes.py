@@ -18,7 +18,7 @@ from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import Estimate
 from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
-from studio.library import datasets, hub_datasets, models, own_datasets, settings
+from studio.library import chat_templates, datasets, hub_datasets, models, own_datasets, settings
 from studio.library.folders import Home
 
 
@@ -56,13 +56,20 @@ def load(path: Path) -> Any:
 
 
 def anchored(data: Any, folder: Path) -> Any:
-    """Recipe data whose model and dataset paths are looked up beside the recipe first."""
+    """Recipe data whose paths (model, datasets, chat template) are looked up beside the recipe
+    first."""
     if not isinstance(data, dict):
         return data
     found = dict(data)
     for key in ("model", "dataset"):
         if key in found:
             found[key] = _anchor(found[key], folder)
+    part = found.get("data")
+    if isinstance(part, dict) and part.get("template") not in chat_templates.MARKS:
+        found["data"] = {
+            key: _anchor(value, folder) if key == "template" else value
+            for key, value in part.items()
+        }
     return found
 
 
@@ -175,7 +182,9 @@ def _dataset(
     usable = model is not None and not problems.blocking(list(model.problems))
     folder = Path(model.path) if model and usable else None
     try:
-        return preparer.inspect(recipe.dataset, folder, recipe.data, progress, cancelled)
+        return preparer.inspect(
+            recipe.dataset, folder, recipe.data, progress, cancelled, recipe.training.seed
+        )
     except Cancelled:
         raise
     except StudioError as error:
