@@ -13,9 +13,10 @@ from studio.client.lanes import Asked, Lane, Progress
 from studio.core import preparing as wire
 from studio.core.errors import StudioError
 from studio.core.facts import DatasetReport, Example, FirstRows, Prepared, TemplateChoice
+from studio.core.findings import RowRef, SeenRow
 from studio.core.hub import HubModel
 from studio.core.own_sets import Built
-from studio.core.recipe import DataPart, DatasetPart, Recipe
+from studio.core.recipe import DataPart, DatasetPart, Recipe, TrainingPart
 from studio.library import hub_datasets, settings
 from studio.library.folders import Home
 
@@ -56,8 +57,9 @@ class Preparer:
         data: DataPart | None = None,
         on_progress: Progress | None = None,
         cancelled: Asked | None = None,
+        seed: int = TrainingPart().seed,
     ) -> DatasetReport:
-        """What a dataset is; with a model folder, its tokens as well.
+        """What a dataset is; with a model folder, its tokens as well. `seed` draws the split.
 
         This and what follows downloads datasets of the hub that aren't here yet.
         """
@@ -69,6 +71,24 @@ class Preparer:
             dataset=self.fetched(dataset, on_progress, cancelled),
             model=str(model or ""),
             data=data or DataPart(),
+            seed=seed,
+        )
+
+    def rows(
+        self,
+        dataset: Sequence[DatasetPart],
+        refs: Sequence[RowRef],
+        on_progress: Progress | None = None,
+        cancelled: Asked | None = None,
+    ) -> list[SeenRow]:
+        """The rows that a finding names, as they stand in their files, in its order."""
+        return self.ask(
+            wire.Rows,
+            list[SeenRow],
+            on_progress,
+            cancelled,
+            dataset=self.fetched(dataset, on_progress, cancelled),
+            refs=tuple(refs),
         )
 
     def peek(

@@ -25,6 +25,7 @@ def check_data(
     for problem in dataset.problems:
         field = problem.field if problem.field.startswith("data") else "dataset"
         yield msgspec.structs.replace(problem, field=field)
+    yield from _found(recipe, dataset)
     if dataset.usable_rows:
         yield from _rows(recipe, dataset)
     elif not any(problem.severity == "error" for problem in dataset.problems):
@@ -50,8 +51,29 @@ def _context(
     )
 
 
+def _found(recipe: Recipe, dataset: DatasetReport) -> Iterator[Problem]:
+    """Warnings among the findings that no rule deals with."""
+    fields = {"too-long": "data.max_length", "cut-answer": "data.max_length"}
+    for finding in dataset.findings:
+        if finding.severity == "info" or finding.handled(recipe.data):
+            continue
+        yield Problem(
+            field=fields.get(finding.key, "dataset"),
+            text=finding.text,
+            fix=finding.fix,
+            severity="warning",
+            row=finding.rows[0].row if finding.rows else None,
+        )
+    if dataset.usable_rows and not dataset.kept_rows and dataset.dropped:
+        yield Problem(
+            field="data.drop",
+            text="The rules leave no row to train on.",
+            fix="Take some of them away.",
+        )
+
+
 def _rows(recipe: Recipe, dataset: DatasetReport) -> Iterator[Problem]:
-    rows, training = dataset.usable_rows, recipe.training
+    rows, training = dataset.kept_rows or dataset.usable_rows, recipe.training
     if dataset.tokens and not dataset.trained_tokens:
         yield Problem(
             field="data.train_on",

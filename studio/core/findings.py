@@ -112,15 +112,14 @@ KINDS = {
     "too-long": Kind(
         title="Too long",
         text="{what} {is} longer than {length} tokens and cut there.",
-        fix="Raise the maximum length: {fits} tokens hold 99 % of the rows, {longest} all of them.",
+        fix="Raise the maximum length: {fits}.",
         warns=5,
         drop="too-long",
     ),
     "cut-answer": Kind(
         title="Answers cut off",
         text="{what} {loses} an answer or a part of one to the cut at {length} tokens{whole}.",
-        fix="Raise the maximum length: {fits} tokens hold 99 % of the rows, {longest} all of them. "
-        "Or leave these rows out.",
+        fix="Raise the maximum length: {fits}. Or leave these rows out.",
         drop="cut-answer",
     ),
     "short-answer": Kind(

@@ -28,6 +28,13 @@ from studio.preparer.tokens import Encoder, Tokens
 from studio.preparer.verdict import Verdict, judged, split_of
 
 BATCH = 64
+NONE_HELD_OUT = Problem(
+    field="data.eval_share",
+    text="No row can be held out: nearly all are alike, or in one group, and such rows stay on one "
+    "side of the split.",
+    fix="Add other rows, group by another column, or set eval_share to 0.",
+    severity="warning",
+)
 
 
 class Encoded(NamedTuple):
@@ -79,8 +86,11 @@ def inspect(
                 count.good(one.row, tokens, usable, data.max_length)
         verdict = Verdict(survey, data, tally.spread.lengths(), tally.spread.longest, tell)
         report = _report(opened, tally, counts, encoder, data)
+        split = split_of(survey, verdict, data.eval_share, seed)
+        if not split.enough:
+            amiss.append(NONE_HELD_OUT)
         report = msgspec.structs.replace(report, problems=report.problems + tuple(amiss))
-        return judged(report, verdict, split_of(survey, verdict, data.eval_share, seed))
+        return judged(report, verdict, split)
 
 
 def encoded(

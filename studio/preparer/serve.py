@@ -117,6 +117,12 @@ def _peek(ask: wire.Peek, tell: Callable[[str, float | None], None]) -> Any:
     return first_rows(ask.part)
 
 
+def _rows(ask: wire.Rows, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.rows import rows
+
+    return rows(ask.dataset, ask.refs, tell)
+
+
 def _examples(ask: wire.Examples, tell: Callable[[str, float | None], None]) -> Any:
     from studio.preparer.lens import examples
 
@@ -181,6 +187,7 @@ def _copy_dataset(ask: wire.CopyDataset, tell: Callable[[str, float | None], Non
 # imported when asked for: a window that searches the hub needs no pyarrow, and the other way round
 WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.Peek: _peek,
+    wire.Rows: _rows,
     wire.Examples: _examples,
     wire.TokenCount: _token_count,
     wire.Templates: _templates,

@@ -36,6 +36,7 @@ class Split:
     ) -> None:
         self._seed = str(seed).encode()[:64]
         self._digests = digests
+        self._wanted = share > 0 and len(digests) >= _FEWEST
         self.held_out = np.zeros(len(digests), bool)
         if not len(digests):
             return
@@ -46,6 +47,11 @@ class Split:
             if not self.held_out.all():
                 return
         self.held_out = self._drawn(near, share)
+
+    @property
+    def enough(self) -> bool:
+        """Whether rows are held out where some are wanted and there are enough to do so."""
+        return not self._wanted or bool(self.held_out.any())
 
     def copies(self, row: int, weight: float) -> int:
         """How often a row of this weight is trained: 2.3 is twice, and with luck thrice."""
@@ -64,7 +70,7 @@ class Split:
         draws = np.fromiter((self._draw(one.tobytes()) for one in least), np.uint64, len(names))
         order = np.argsort(draws, kind="stable")
         wanted = round(len(group) * share)
-        if share and len(group) >= _FEWEST:
+        if self._wanted:
             wanted = max(1, wanted)
         taken = _taken(order, sizes, wanted)
         held = np.zeros(len(names), bool)

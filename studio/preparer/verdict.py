@@ -144,8 +144,10 @@ class Verdict:
     def _words(self, key: str) -> Iterator[tuple[str, object]]:
         """What the sentences of a finding say beside its count."""
         yield "length", self._data.max_length
-        yield "longest", self._longest
-        yield "fits", min(self._lengths.fits(0.99), self._longest)
+        most, longest = self._lengths.fits(0.99), self._longest
+        plenty = most <= self._data.max_length or most >= longest
+        some = "" if plenty else f"{most} tokens hold 99 % of the rows, "
+        yield "fits", f"{some}{longest} {'all of them' if some else 'tokens hold all rows'}"
         if key == "cut-answer":
             whole = int(self._survey.marked(Mark.CUT_WHOLE).sum())
             yield "whole", f", {whole} of them a whole one" if whole else ""
@@ -164,7 +166,8 @@ class Verdict:
             like = self._first if key == "duplicate" else self._twins.of
             twin = self._survey.ref(int(like[row]))
             file = f"{twin.file}, " if twin.file != self._survey.ref(row).file else ""
-            return f"{'the same as' if key == 'duplicate' else 'nearly'} {file}row {twin.row}"
+            nearly = "nearly " if key == "near-duplicate" else ""
+            return f"{nearly}the same as {file}row {twin.row}"
         if key in ("too-long", "cut-answer"):
             return f"{self._survey.column('tokens')[row]} tokens"
         if key == "language":
