@@ -29,13 +29,15 @@ MARKS: dict[str, tuple[str, ...]] = {
 class ChatTemplate(msgspec.Struct, frozen=True, kw_only=True):
     """The jinja text and where it comes from; `fallback` says that it stands in for a missing one.
 
-    `marks` are the tokens it is built of, where it comes with the studio.
+    `marks` are the tokens it is built of, where it comes with the studio, and `missing` those of
+    them that the model's tokenizer has not, once that is known.
     """
 
     text: str
     source: str
     fallback: bool = False
     marks: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def of_model(folder: Path) -> ChatTemplate:

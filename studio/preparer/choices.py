@@ -46,7 +46,7 @@ def _choice(model: Path, name: str, system_prompt: str) -> TemplateChoice:
         return TemplateChoice(
             name=name,
             source=encoder.template.source,
-            missing=encoder.missing(),
+            missing=encoder.template.missing,
             preview=preview,
             problem=problem,
         )

@@ -130,6 +130,11 @@ class Tally:
         if template is not None and template.fallback:
             text = "The model has no chat template; chats are written in ChatML."
             found.append(_problem(text, "", "info"))
+        if template is not None and template.missing:
+            text = f"The model knows no {' and no '.join(template.missing)}, of which the template "
+            text += f"{template.source} is built; it reads them letter by letter."
+            fix = "Choose a template that fits the model."
+            found.append(Problem(field="data.template", text=text, fix=fix, severity="warning"))
         found += self._checks.problems()
         return found
 

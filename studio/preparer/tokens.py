@@ -65,7 +65,9 @@ class Encoder:
     def __init__(self, folder: Path, data: DataPart | None = None) -> None:
         self.data = data or DataPart()
         self.tokenizer = _tokenizer(folder)
-        self.template = chat_templates.chosen(folder, self.data.template)
+        template = chat_templates.chosen(folder, self.data.template)
+        missing = tuple(mark for mark in template.marks if not self.knows(mark))
+        self.template = msgspec.structs.replace(template, missing=missing)
         names = chat_templates.special_tokens(folder)
         self._renderer = Renderer(self.template, names)
         added = self.tokenizer.get_added_tokens_decoder()
@@ -85,8 +87,17 @@ class Encoder:
         rendered = self._renderer.rendered(chats) if chats else []
         texts = [r.text for r in rendered if isinstance(r, Rendered)]
         encodings = iter(self.tokenizer.encode_batch(texts, add_special_tokens=False))
+        plain = [sample.text for sample in samples if not sample.ids and not sample.messages]
+        texts_made = map(self._plain, plain, self.tokenizer.encode_batch(plain))
         waiting = iter(rendered)
-        made = [self._made(sample, waiting, encodings, train_on) for sample in samples]
+        made = [
+            self._given(sample)
+            if sample.ids
+            else self._made(sample, waiting, encodings, train_on)
+            if sample.messages
+            else next(texts_made)
+            for sample in samples
+        ]
         return self._proved(made)
 
     def render(self, sample: Sample) -> str:
@@ -99,10 +110,6 @@ class Encoder:
     def prompt(self, messages: Sequence[Message]) -> str:
         """The text of a chat up to where the next answer would begin; BadRow if refused."""
         return self._renderer.prompt(Chat(tuple(messages)))
-
-    def missing(self) -> tuple[str, ...]:
-        """Which tokens of a template of the studio are no single token to this model."""
-        return tuple(mark for mark in self.template.marks if not self.knows(mark))
 
     def knows(self, mark: str) -> bool:
         """Whether the tokenizer makes one token of a text."""
@@ -154,10 +161,6 @@ class Encoder:
         encodings: Iterator[Encoding],
         train_on: TrainOn,
     ) -> Tokens | BadRow:
-        if sample.ids:
-            return self._given(sample)
-        if not sample.messages:
-            return self._plain(sample.text)
         row = next(rendered)
         return (
             row if isinstance(row, BadRow) else self._chat(row, next(encodings), sample, train_on)
@@ -183,9 +186,8 @@ class Encoder:
                 text = row.text[row.offsets[first][0] : row.offsets[last - 1][1]]
                 yield row.ids[first:last], text
 
-    def _plain(self, text: str) -> Tokens:
+    def _plain(self, text: str, encoding: Encoding) -> Tokens:
         """A text between the tokens that begin and end one; all of it is trained."""
-        encoding = self.tokenizer.encode(text)
         ids, offsets = list(encoding.ids), list(encoding.offsets)
         if self._bos is not None and ids[:2] == [self._bos] * 2:
             del ids[0], offsets[0]

@@ -131,6 +131,15 @@ def test_rows_are_named_by_file_and_counted_beyond_the_first(tmp_path: Path) -> 
     assert len(tally.rows["end"]) == checks.KEPT_ROWS
 
 
+def test_a_template_that_the_model_has_no_tokens_for_is_a_warning(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    parts = written(tmp_path / "a.jsonl", [chat("Who?", "Me.")])
+    (text,) = texts(inspect(parts, tiny_model, DataPart(template="gemma")), "The model knows no")
+    assert "<end_of_turn>" in text
+    assert not texts(inspect(parts, tiny_model, DataPart(template="qwen")), "The model knows no")
+
+
 @pytest.mark.parametrize("train_on", ["assistant", "last", "everything"])
 def test_system_prompt_and_what_is_trained(tiny_model: Path, tmp_path: Path, train_on: str) -> None:
     system = {"role": "system", "content": "Mine."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from studio.client.cancelled import Cancelled
 from studio.client.preparer import Preparer
 from studio.core.errors import StudioError
 from studio.core.recipe import DataPart, DatasetPart
@@ -122,6 +124,27 @@ def test_a_looping_template_never_takes_the_preparer_along(
         found = preparer.examples(sample, model, DataPart(template="chatml"), count=1)
         assert found[0].pieces
         assert before <= {child.pid for child in psutil.Process().children()}
+
+
+def test_a_looping_template_ends_after_its_preparer(
+    home: Home, tiny_model: Path, tmp_path: Path
+) -> None:
+    loop = tmp_path / "loop.jinja"
+    loop.write_text(f"{LONG}{ENDS}", encoding="utf-8")
+    renderers: list[psutil.Process] = []
+
+    def rendering_now() -> bool:
+        with contextlib.suppress(psutil.Error):
+            children = psutil.Process().children(recursive=True)
+            renderers[:] = [one for one in children if "--render" in one.cmdline()]
+        return bool(renderers)
+
+    data = DataPart(template=str(loop))
+    with Preparer(home) as preparer, pytest.raises(Cancelled):
+        preparer.inspect([DatasetPart(path="sample")], tiny_model, data, None, rendering_now)
+    _, alive = psutil.wait_procs(renderers, timeout=2 * renderer.ROW_SECONDS)
+    assert renderers
+    assert not alive
 
 
 WORDS = st.sampled_from(
