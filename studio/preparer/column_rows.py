@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +23,7 @@ AT_ONCE = 512
 AT_ONCE_BYTES = 16 << 20
 
 
-def parquet(file: DataFile, tell: Tell) -> Iterator[Record]:
+def parquet(file: DataFile, tell: Tell, start: int = 0) -> Iterator[Record]:
     with (
         _told(file, "Parquet"),
         packed.on_disk(file) as path,
@@ -30,21 +32,43 @@ def parquet(file: DataFile, tell: Tell) -> Iterator[Record]:
         about = opened.metadata
         size = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
         at_once = max(1, min(AT_ONCE, AT_ONCE_BYTES * about.num_rows // max(1, size)))
-        batches = opened.iter_batches(batch_size=at_once)
-        yield from _records(file, batches, about.num_rows, tell)
+        ends = list(accumulate(about.row_group(i).num_rows for i in range(about.num_row_groups)))
+        first = min(bisect_right(ends, start), len(ends))
+        before = ends[first - 1] if first else 0
+        groups = list(range(first, len(ends)))
+        batches = opened.iter_batches(batch_size=at_once, row_groups=groups)
+        yield from _records(file, batches, about.num_rows, tell, before, start)
 
 
-def arrow(file: DataFile, tell: Tell) -> Iterator[Record]:
+def arrow(file: DataFile, tell: Tell, start: int = 0) -> Iterator[Record]:
     """Both kinds of Arrow file: with an index at its end, and the stream that `datasets` saves."""
     with _told(file, "Arrow"), packed.on_disk(file) as path, pa.memory_map(str(path)) as mapped:
-        start = mapped.read(6)
-        mapped.seek(0)
-        if start == b"ARROW1":
-            reader = pa.ipc.open_file(mapped)
-            batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
-        else:
-            batches = iter(pa.ipc.open_stream(mapped))
-        yield from _records(file, _slices(batches), 0, tell)
+        yield from _records(file, _slices(_batches(mapped)), 0, tell, 0, start)
+
+
+def from_row(file: DataFile, start: int, tell: Tell) -> Iterator[Record]:
+    """The rows of such a file from the `start`-th (from 0) on."""
+    read = parquet if packed.head(file, 4) == b"PAR1" else arrow
+    if start < count(file):
+        yield from read(file, tell, start)
+
+
+def count(file: DataFile) -> int:
+    """How many rows such a file has; it isn't packed."""
+    if packed.head(file, 4) == b"PAR1":
+        with _told(file, "Parquet"):
+            return int(pq.read_metadata(file.path).num_rows)
+    with _told(file, "Arrow"), pa.memory_map(str(file.path)) as mapped:
+        return sum(batch.num_rows for batch in _batches(mapped))
+
+
+def _batches(mapped: Any) -> Iterator[Any]:
+    start = mapped.read(6)
+    mapped.seek(0)
+    if start == b"ARROW1":
+        reader = pa.ipc.open_file(mapped)
+        return (reader.get_batch(index) for index in range(reader.num_record_batches))
+    return iter(pa.ipc.open_stream(mapped))
 
 
 def _slices(batches: Iterator[Any]) -> Iterator[Any]:
@@ -57,9 +81,16 @@ def _slices(batches: Iterator[Any]) -> Iterator[Any]:
             yield batch.slice(start, at_once)
 
 
-def _records(file: DataFile, batches: Iterator[Any], total: int, tell: Tell) -> Iterator[Record]:
-    row = 0
+def _records(
+    file: DataFile, batches: Iterator[Any], total: int, tell: Tell, row: int, start: int
+) -> Iterator[Record]:
+    """The rows from the `start`-th on, where `row` rows stand before the first batch."""
     for batch in batches:
+        if row + batch.num_rows <= start:
+            row += batch.num_rows
+            continue
+        skipped = max(0, start - row)
+        batch, row = batch.slice(skipped), row + skipped
         tell(f"Reading {file.name}", row / total if total else None)
         names = batch.schema.names
         if len(set(names)) < len(names):

@@ -68,16 +68,21 @@ def rows(opened: Sequence[Opened], tell: Tell, group_by: str = "") -> Iterator[R
     for place, one in enumerate(opened):
         for files, aside in ((one.train, False), (one.evaluation, True)):
             for record in _records(files, one.part.limit, tell):
-                yield Row(
-                    record.file,
-                    record.row,
-                    _content(record, one.recognition),
-                    one.part.weight,
-                    aside or record.aside,
-                    place,
-                    record.note,
-                    _group(record, group_by),
-                )
+                yield row_of(one, place, record, aside, group_by)
+
+
+def row_of(one: Opened, place: int, record: Record, aside: bool, group_by: str = "") -> Row:
+    """The row that a record of the dataset at this place of the recipe is."""
+    return Row(
+        record.file,
+        record.row,
+        _content(record, one.recognition),
+        one.part.weight,
+        aside or record.aside,
+        place,
+        record.note,
+        _group(record, group_by),
+    )
 
 
 def _group(record: Record, column: str) -> int:

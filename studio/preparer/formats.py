@@ -71,7 +71,7 @@ def read(file: DataFile | Path, tell: Tell = silent) -> Iterator[Record]:
         if empty:
             raise nothing_in(file.name)
     except OSError as error:
-        raise _unreadable(file, error) from error
+        raise unreadable(file, error) from error
     except UnicodeError as error:
         raise StudioError(
             "Not a text file",
@@ -90,7 +90,7 @@ def about(file: DataFile | Path) -> About:
         encoding = encodings.of_file(file)
         return About(kind, packing, encoding.name, encoding.guessed)
     except OSError as error:
-        raise _unreadable(file, error) from error
+        raise unreadable(file, error) from error
     except UnicodeError as error:
         raise encodings.no_text(file, f"{error}", "Save it again as UTF-8.") from error
 
@@ -134,7 +134,8 @@ def _refuse_foreign(file: DataFile, start: bytes) -> None:
         raise StudioError("Not a data file", f"“{file.name}” is {found[0]}.", found[1])
 
 
-def _unreadable(file: DataFile, error: OSError) -> StudioError:
+def unreadable(file: DataFile, error: OSError) -> StudioError:
+    """The error of a file that the system doesn't let be read."""
     return StudioError(
         "Dataset can't be read",
         f"The system refuses to read “{file.name}”: {error.strerror or error}.",

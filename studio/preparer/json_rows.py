@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 from studio.core.errors import StudioError
-from studio.preparer import json_documents
+from studio.preparer import encodings, json_documents
 from studio.preparer.json_values import Decoder, NotJson, Values, blank
 from studio.preparer.messages import broken
 from studio.preparer.packed import DataFile
 from studio.preparer.progress import Tell, silent
-from studio.preparer.records import TOO_LONG, Overlong, Record, as_text, lines_of, nothing_in, short
+from studio.preparer.records import (
+    LONGEST_ROW,
+    TOO_LONG,
+    Overlong,
+    Record,
+    as_text,
+    lines_of,
+    nothing_in,
+    short,
+)
 
 TRIED = 20
 _LONG = 1 << 20
@@ -34,6 +44,19 @@ def lines(file: DataFile, tell: Tell) -> Iterator[Record]:
             yield record
         if not good:
             raise not_json(file, "None of its lines is a JSON object.")
+
+
+def lines_from(file: DataFile, at: int, number: int) -> Iterator[Record]:
+    """The rows from a byte on where the line of this number begins; of files that aren't packed."""
+    decoder, encoding = Decoder(), encodings.of_file(file)
+    with file.path.open("rb") as raw:
+        raw.seek(at)
+        with io.TextIOWrapper(raw, encoding.codec, encoding.errors) as text:
+            for place, line in enumerate(text, number):
+                if len(line) >= LONGEST_ROW:
+                    line = Overlong(line[:1])
+                if not blank(line):
+                    yield _record(file, place, line, decoder)
 
 
 def document(file: DataFile, tell: Tell) -> Iterator[Record]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from studio.core.facts import Example, TokenKind, TokenPiece
 from studio.core.recipe import DataPart, DatasetPart
-from studio.preparer import checks, dataset
-from studio.preparer.dataset import Row
+from studio.preparer import checks, dataset, places
+from studio.preparer.dataset import Opened, Row
 from studio.preparer.messages import BadRow, Sample
+from studio.preparer.packed import DataFile
 from studio.preparer.progress import Tell, silent
+from studio.preparer.repairs import mended
 from studio.preparer.tokens import Encoder, Tokens
 
 
@@ -27,36 +30,62 @@ def examples(
 
     Rows that can't be used are among them, with their problem. Raises StudioError as inspect does.
     """
-    everything = dataset.rows(dataset.open_all(parts), tell)
-    chosen = _by_number(everything, rows) if rows else _by_place(everything, start, count)
+    opened = dataset.open_all(parts)
+    chosen = _by_number(opened, rows, tell) if rows else _by_place(opened, start, count, tell)
     with Encoder(model, data) as encoder:
         return [_example(encoder, row, data) for row in chosen]
 
 
-def _by_number(rows: Iterator[Row], wanted: Sequence[int]) -> list[Row]:
-    found: dict[int, Row] = {}
-    for row in rows:
-        if row.row in wanted:
-            found.setdefault(row.row, row)
-        if len(found) == len(set(wanted)):
-            break
-    return [found[number] for number in wanted if number in found]
+def _by_number(opened: Sequence[Opened], wanted: Sequence[int], tell: Tell) -> list[Row]:
+    if _limited(opened):
+        found: dict[int, Row] = {}
+        for row in dataset.rows(opened, tell):
+            if row.row in wanted:
+                found.setdefault(row.row, row)
+            if len(found) == len(set(wanted)):
+                break
+        return [found[number] for number in wanted if number in found]
+    rows = (_numbered(opened, number, tell) for number in wanted)
+    return [row for row in rows if row is not None]
 
 
-def _by_place(rows: Iterator[Row], start: int, count: int) -> list[Row]:
+def _numbered(opened: Sequence[Opened], number: int, tell: Tell) -> Row | None:
+    """The first row of this number in any of the files."""
+    for place, one, file, aside in _files(opened):
+        if record := places.numbered(file, number, tell):
+            return dataset.row_of(one, place, record, aside)
+    return None
+
+
+def _by_place(opened: Sequence[Opened], start: int, count: int, tell: Tell) -> list[Row]:
+    if _limited(opened):
+        return list(itertools.islice(dataset.rows(opened, tell), start, start + count))
     found: list[Row] = []
-    for place, row in enumerate(rows):
-        if place >= start + count:
+    for place, one, file, aside in _files(opened):
+        records = itertools.islice(places.records(file, start, tell), count - len(found))
+        found += [dataset.row_of(one, place, record, aside) for record in records]
+        if len(found) == count:
             break
-        if place >= start:
-            found.append(row)
+        start = max(0, start - places.count(file, start, tell))
     return found
+
+
+def _limited(opened: Sequence[Opened]) -> bool:
+    """Whether which rows there are takes reading them all."""
+    return any(one.part.limit for one in opened)
+
+
+def _files(opened: Sequence[Opened]) -> Iterator[tuple[int, Opened, DataFile, bool]]:
+    for place, one in enumerate(opened):
+        for files, aside in ((one.train, False), (one.evaluation, True)):
+            for file in files:
+                yield place, one, file, aside
 
 
 def _example(encoder: Encoder, row: Row, data: DataPart) -> Example:
     content: BadRow | Sample | Tokens = row.content
     if isinstance(content, Sample):
-        content = encoder.encode([content], data)[0]
+        content = encoder.encode([mended(content, data.repair)], data)[0]
     if isinstance(content, BadRow):
         return Example(row=row.row, problem=f"Row {row.row} {content.why}. {content.fix}".strip())
     if not content.text:
