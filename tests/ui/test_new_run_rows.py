@@ -11,6 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from studio.ui.pages.new_run import NewRunPage
 from studio.ui.pages.new_run.dataset_step import DatasetStep
+from studio.ui.pages.new_run.findings_card import FindingLine
+from studio.ui.widgets import Card
 from tests.ui.wizard import LEFT, SLOW, click, dataset_step, drop, rows
 
 
@@ -159,3 +161,46 @@ def test_the_lens_says_what_is_wrong_with_a_row(
     qtbot.waitUntil(step.lens.checks.isVisible, timeout=SLOW)
     assert not step.lens.sound.isVisible()
     assert "cut off" in step.lens._numbers.text()
+
+
+def test_a_count_opens_its_rows_and_a_rule_leaves_them_out(
+    chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "copies.jsonl"
+    lines = [{"prompt": f"Say {n} in words.", "completion": f"It is {n} again."} for n in range(40)]
+    path.write_text("".join(f"{json.dumps(x)}\n" for x in lines + lines[:5]), encoding="utf-8")
+    step = read(chosen, qtbot, path)
+    line = step.findings.lines["duplicate"]
+    assert line._count.text() == "5"
+    click(qtbot, line.open)
+    qtbot.waitUntil(lambda: len(shown_rows(line)) == 5, timeout=SLOW)
+    assert "Row 41" in shown_rows(line)[0]
+    assert line.drop is not None
+    click(qtbot, line.drop)
+    assert chosen.draft.recipe.data.drop == ("duplicate",)
+    settled(chosen, qtbot)
+    assert chosen.draft.report is not None
+    assert chosen.draft.report.kept_rows == 40
+    assert "40 of 45 rows after your rules" in step.findings._after.text()
+    click(qtbot, step.findings.lines["duplicate"].drop)  # type: ignore[arg-type]
+    assert chosen.draft.recipe.data.drop == ()
+
+
+def shown_rows(line: FindingLine) -> list[str]:
+    """The names of the rows that are open under a finding."""
+    return [card.accessibleName() for card in line.rows.findChildren(Card)]
+
+
+def test_rows_that_belong_together_are_chosen_by_column(
+    chosen: NewRunPage, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "grouped.jsonl"
+    lines = [{"prompt": f"Say {n}.", "completion": f"It is {n}.", "who": n % 4} for n in range(40)]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    step = read(chosen, qtbot, path)
+    step.split.group.setFocus()
+    qtbot.keyClick(step.split.group, Qt.Key.Key_End)
+    assert chosen.draft.recipe.data.group_by == "who"
+    settled(chosen, qtbot)
+    assert chosen.draft.report is not None
+    assert chosen.draft.report.eval_rows % 10 == 0

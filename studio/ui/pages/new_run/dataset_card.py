@@ -29,7 +29,7 @@ from studio.ui.widgets import (
 )
 from studio.ui.widgets.flow import AdaptiveGrid
 
-SURE = 0.8
+SURE = 0.85
 """Below this confidence the recognised columns are shown for checking."""
 
 

@@ -11,6 +11,7 @@ from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.dataset_card import SURE, DatasetCard, Reading, piece_of
 from studio.ui.pages.new_run.dataset_chooser import DatasetChooser
 from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.findings_card import FindingsCard, told
 from studio.ui.pages.new_run.length_card import LengthCard
 from studio.ui.pages.new_run.looking import AT_ONCE, RowsLooker
 from studio.ui.pages.new_run.mapping import Mapping
@@ -22,7 +23,7 @@ from studio.ui.session import Session
 from studio.ui.widgets import Button, Card, InlineMessage, ProblemList, clear, column, row
 
 OWN = ("data.max_length", "data.train_on", "data.eval_share", "data.template",
-       "data.system_prompt", "data.group_by")  # fmt: skip
+       "data.system_prompt", "data.group_by", "data.drop", "data.repair")  # fmt: skip
 """Fields that show their problems themselves."""
 
 
@@ -75,16 +76,18 @@ class DatasetStep(Step):
         self.writing = WritingCard(self.session, self.draft, self.form)
         self.lengths = LengthCard(self.draft, self.form)
         self.split = SplitCard(self.draft, self.form)
-        self._findings = Card(margin=16, spacing=8)
+        self.findings = FindingsCard(self.session, self.draft)
+        self._problems = Card(margin=16, spacing=8)
         self._found = ProblemList()
-        self._findings.add(self._found)
+        self._problems.add(self._found)
         return column(
             self.message,
             self.mapping,
-            self._findings,
+            self._problems,
             self.lens,
             self.writing,
             self.lengths,
+            self.findings,
             self.split,
             spacing=16,
         )
@@ -109,6 +112,9 @@ class DatasetStep(Step):
         self._show_error()
         self._show_report(report)
         self.form.refresh()
+        for path, field in self.form.fields.items():
+            found = self.draft.problems_of(path)
+            field.show_problems([each for each in found if not told(report, each)])
         self.writing.refresh()
         self.mapping.refresh()
         self.split.refresh()
@@ -134,16 +140,23 @@ class DatasetStep(Step):
             )
 
     def _show_report(self, report: DatasetReport | None) -> None:
+        """What isn't known yet is about to be; what can't be read has nothing to show."""
+        problem = self.draft.dataset_problem
+        readable = problem is None or problem.field in OWN
         known = report is not None and report.usable_rows > 0
-        self.lens.setVisible(known or self.draft.model is not None)
-        for card in (self.writing, self.lengths, self.split):
-            card.setVisible(known or report is None)
-        self._show_findings()
+        shown = readable and (known or report is None)
+        for card in (self.lens, self.writing, self.lengths, self.split):
+            card.setVisible(shown)
+        self.lengths.refresh()
+        self.findings.refresh()
+        self._show_problems()
         if report is self._seen:
             return
         self._seen = report
         if report is not None:
             self._show_new(report)
+        elif readable:
+            self.lens.reset(0)
 
     def _show_new(self, report: DatasetReport) -> None:
         """What changes only with another report."""
@@ -154,20 +167,20 @@ class DatasetStep(Step):
                 self.mapping.show_dataset(place)
                 break
         self.lens.set_count(report.rows)
-        self.lengths.refresh()
         if self.draft.model is None:
             self.lens.show_note("Choose a model first: each has its own tokens and chat template.")
 
-    def _show_findings(self) -> None:
+    def _show_problems(self) -> None:
         shown = [
             problem
             for problem in self.draft.problems
             if DATASET.owns(problem)
             and problem.field not in OWN
             and problem != self.draft.dataset_problem
+            and not told(self.draft.report, problem)
         ]
         self._found.show_problems(shown)
-        self._findings.setVisible(bool(shown))
+        self._problems.setVisible(bool(shown))
 
     # acting
 

@@ -14,7 +14,8 @@ class LengthCard(Card):
     """Writes data.max_length; its figures are reckoned while the line moves."""
 
     def __init__(self, draft: RecipeDraft, form: Form) -> None:
-        super().__init__(margin=16, spacing=12)
+        super().__init__(spacing=12)
+        self._known: object = None
         self._draft = draft
         self.histogram = Histogram()
         self.histogram.moved.connect(self._reckon)
@@ -52,10 +53,10 @@ class LengthCard(Card):
         self._reckon(self.histogram.limit)
 
     def _reckon(self, length: int) -> None:
-        report = self._draft.report
-        if report is None:
+        report, batch = self._draft.report, self._draft.recipe.training.batch_size
+        if report is None or self._known == (id(report.lengths), length, batch):
             return
-        batch = self._draft.recipe.training.batch_size
+        self._known = (id(report.lengths), length, batch)
         fate = report.lengths.at(length, batch)
         lost = f", {say.count(fate.lost_rows)} lose the answer" if fate.lost_rows else ""
         said = f"rows{lost}" if fate.cut_rows else "every row fits"

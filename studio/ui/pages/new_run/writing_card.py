@@ -12,6 +12,7 @@ from studio.core.problem import Problem
 from studio.library.chat_templates import MARKS
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.findings_card import told
 from studio.ui.session import Session
 from studio.ui.widgets import Card, ComboBox, Field, LineEdit, label
 from studio.ui.widgets.flow import AdaptiveGrid
@@ -88,7 +89,7 @@ class WritingCard(Card):
         self._show()
 
     def _show(self) -> None:
-        said = self._draft.problems_of(FIELD)
+        said = [p for p in self._draft.problems_of(FIELD) if not told(self._draft.report, p)]
         self._field.show_problems(said or self._trouble)
 
     def _choose(self, name: str) -> None:
