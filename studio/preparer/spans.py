@@ -102,9 +102,12 @@ def _as_text(arguments: Any) -> str:
 
 def _rendered(template: Template, messages: Sequence[Message], tools: Sequence[Any]) -> Rendered:
     text, marked = template.render_tracked(messages, tools=tools)
-    if marked:
-        return Rendered(text, tuple(marked))
     answers = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+    if marked:
+        said = [str(messages[i]["content"]).strip() for i in answers]
+        if not all(any(words in text[slice(*span)] for span in marked) for words in said):
+            raise _hidden()
+        return Rendered(text, tuple(marked))
     spans = tuple(_span(template, messages, tools, text, i) for i in answers)
     if any(end > start for (_, end), (start, _) in itertools.pairwise(spans)):
         raise _hidden()

@@ -123,6 +123,31 @@ def test_a_refused_system_message_joins_the_users(family: Callable[[str], Path])
     assert not tokens(family("llama"), (system, *CHAT)).folded
 
 
+def test_a_developer_is_the_system_where_the_template_knows_none(
+    family: Callable[[str], Path], tiny_model: Path
+) -> None:
+    developer = {"role": "developer", "content": "Be brief."}
+    known = tokens(tiny_model, (developer, *CHAT))
+    assert known.text.startswith("<|im_start|>developer\nBe brief.<|im_end|>\n")
+    folded = tokens(family("mistral"), (developer, *CHAT))
+    assert folded.folded
+    assert "[INST] Be brief.\n\nWhere? [/INST]" in folded.text
+
+
+def test_a_marked_template_that_leaves_an_answer_out_is_no_mask(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "half")
+    (folder / "chat_template.jinja").write_text(
+        "{% for m in messages %}{% if loop.last %}"
+        "{% generation %}{{ m.content }}{% endgeneration %}{% endif %}{% endfor %}",
+        encoding="utf-8",
+    )
+    with Encoder(folder) as encoder:
+        row = encoder.encode([Sample(messages=CHAT)], DataPart())[0]
+    assert isinstance(row, BadRow)
+
+
 def test_what_a_template_refuses_or_hides_is_a_bad_row(
     family: Callable[[str], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
