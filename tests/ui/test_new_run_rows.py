@@ -9,10 +9,11 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from studio.ui.pages.datasets import RowEditor
 from studio.ui.pages.new_run import NewRunPage
 from studio.ui.pages.new_run.dataset_step import DatasetStep
 from studio.ui.pages.new_run.findings_card import FindingLine
-from studio.ui.widgets import Card
+from studio.ui.widgets import Button, Card, NameDialog
 from tests.ui.wizard import LEFT, SLOW, click, dataset_step, drop, rows
 
 
@@ -204,3 +205,27 @@ def test_rows_that_belong_together_are_chosen_by_column(
     settled(chosen, qtbot)
     assert chosen.draft.report is not None
     assert chosen.draft.report.eval_rows % 10 == 0
+
+
+def test_own_sets_are_offered_and_a_copy_is_edited(
+    chosen: NewRunPage, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = read(chosen, qtbot, chats(tmp_path / "a.jsonl", 25))
+    monkeypatch.setattr(NameDialog, "ask", lambda self: "mine")
+    click(qtbot, step.cards[0].edit)
+    qtbot.waitUntil(lambda: chosen.draft.recipe.dataset[0].path == "mine", timeout=SLOW)
+    editor = next(iter(step.findChildren(RowEditor)))
+    qtbot.waitUntil(editor.isVisible, timeout=SLOW)
+    settled(chosen, qtbot)
+    assert step.cards[0]._rows.text() == "25 rows"
+    editor.close()
+    click(qtbot, step.cards[0].remove)
+    chosen.go(0)
+    chosen.go(1)
+    qtbot.waitUntil(step.chooser.sets.isVisible, timeout=SLOW)
+    offered = step.chooser.sets.findChildren(Button)
+    assert [each.text() for each in offered] == ["mine: 25 rows, copy"]
+    click(qtbot, offered[0])
+    settled(chosen, qtbot)
+    assert chosen.draft.report is not None
+    assert chosen.draft.report.usable_rows == 25

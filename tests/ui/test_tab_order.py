@@ -80,7 +80,7 @@ def test_enter_in_a_field_presses_no_button(
     page = window.page("new_run")
     assert isinstance(page, NewRunPage)
     page.go(1)
-    typed = page.step(1).typed  # type: ignore[attr-defined]
+    typed = page.step(1).chooser.typed  # type: ignore[attr-defined]
     typed.setFocus()
     qtbot.keyClicks(typed, str(tmp_path / "rows.jsonl"))
     qtbot.keyClick(typed, Qt.Key.Key_Return)

@@ -34,9 +34,13 @@ SURE = 0.85
 
 
 class DatasetCard(Card):
-    """One dataset of the draft, by its place; `mapped` asks for its columns."""
+    """One dataset of the draft, by its place.
+
+    `mapped` asks for its columns, `editing` for its rows in a copy.
+    """
 
     mapped = Signal(int)
+    editing = Signal(int)
 
     def __init__(self, draft: RecipeDraft, place: int) -> None:
         super().__init__(margin=16, spacing=10)
@@ -48,10 +52,12 @@ class DatasetCard(Card):
         self.map.clicked.connect(lambda: self.mapped.emit(place))
         self.more = Button("Amount", "ghost", tip="How often its rows are taken, and how many")
         self.more.setCheckable(True)
+        self.edit = Button("Edit", "ghost", tip="Edit its rows in a copy")
+        self.edit.clicked.connect(lambda: self.editing.emit(place))
         self.remove = Button("Remove", "ghost")
         self.remove.clicked.connect(lambda: draft.remove_dataset(place))
         head = row(IconLabel("file", "accent_text", 20), self._name, self._rows, spacing=10)
-        for item in (self.map, self.more, self.remove):
+        for item in (self.map, self.more, self.edit, self.remove):
             head.addWidget(item)
         head.setStretch(1, 1)
         self._about = label("", "mute", wrap=True)
@@ -70,8 +76,8 @@ class DatasetCard(Card):
         self._rows.show_as(f"{say.count(piece.rows)} rows" if piece else "", "soft")
         self._format.show_as(*_recognised(piece, report))
         self._about.setText(_about(piece, report))
-        self._about.setVisible(bool(self._about.text()))
-        for widget, what in ((self.map, "Columns of"), (self.remove, "Remove")):
+        names = ((self.map, "Columns of"), (self.edit, "Edit"), (self.remove, "Remove"))
+        for widget, what in names:
             widget.setAccessibleName(f"{what} {self._name.text()}")
         self.weight.set_number(part.weight)
         self.limit.set_number(part.limit)
@@ -162,6 +168,8 @@ def _recognised(piece: DatasetPiece | None, report: DatasetReport | None) -> tup
     if piece is None or not piece.format:
         unknown = report is not None and not report.format and bool(report.columns)
         return ("Columns not recognised", "warn") if unknown else ("", "plain")
+    if piece.format == "mapped columns":
+        return "Mapped by you", "plain"
     words = f"{piece.format}, {say.share(piece.confidence)} sure"
     return words[:1].upper() + words[1:], "warn" if piece.confidence < SURE else "plain"
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from studio.core.own_sets import ORIGINS, OwnSet
 from studio.library.datasets import SAMPLE
+from studio.ui import format as say
 from studio.ui.widgets import (
     Button,
     DropZone,
@@ -16,11 +20,12 @@ from studio.ui.widgets import (
     IconButton,
     LineEdit,
     OptionCard,
+    clear,
     column,
     label,
     row,
 )
-from studio.ui.widgets.flow import AdaptiveGrid
+from studio.ui.widgets.flow import AdaptiveGrid, FlowLayout
 
 FILTERS = (
     "Datasets (*.jsonl *.ndjson *.json *.csv *.tsv *.parquet *.arrow *.feather *.txt *.md"
@@ -62,8 +67,12 @@ class DatasetChooser(QWidget):
         self.typed = LineEdit("Path of a dataset", placeholder="Or type a path", icon_name="file")
         self.typed.returnPressed.connect(lambda: self._choose(self.typed.text().strip()))
         files = row(self.typed, self.folder, spacing=10)
+        self._sets = FlowLayout(6)
+        self.sets = QWidget()
+        self.sets.setLayout(self._sets)
+        self.sets.hide()
         hub = label("FROM THE HUGGING FACE HUB", "cap")
-        whole = (self._another, self._first, self.drop, files, 4, hub, self._hub())
+        whole = (self._another, self._first, self.drop, files, self.sets, 4, hub, self._hub())
         self.setLayout(column(*whole, spacing=12))
         self.ask_for_first(True)
 
@@ -71,6 +80,17 @@ class DatasetChooser(QWidget):
         """Whether there is no dataset yet, or another one is to be added."""
         self._first.setVisible(first)
         self._another.setVisible(not first)
+
+    def offer(self, sets: Sequence[OwnSet]) -> None:
+        """Offer the studio's own sets, such as the one of rated chats."""
+        clear(self._sets)
+        for one in sets:
+            words = f"{one.name}: {say.count(one.rows)} rows, {ORIGINS[one.origin]}"
+            button = Button(words, "chip", tip=one.problem)
+            button.setEnabled(bool(one.rows) and not one.problem)
+            button.clicked.connect(partial(self._choose, one.name))
+            self._sets.addWidget(button)
+        self.sets.setVisible(bool(sets))
 
     def _hub(self) -> QWidget:
         self.hub_id = LineEdit(
@@ -116,7 +136,7 @@ class DatasetChooser(QWidget):
         for path in paths:
             self._choose(str(path))
 
-    def _choose(self, path: str) -> None:
+    def _choose(self, path: str, _on: bool = False) -> None:
         if path:
             self._done({"path": path})
 

@@ -7,6 +7,7 @@ from typing import Any
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.core.facts import DatasetReport
+from studio.library import own_datasets
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.dataset_card import SURE, DatasetCard, Reading, piece_of
 from studio.ui.pages.new_run.dataset_chooser import DatasetChooser
@@ -94,6 +95,11 @@ class DatasetStep(Step):
 
     # showing
 
+    def entered(self) -> None:
+        super().entered()
+        home = self.session.home
+        self.session.background(own_datasets.listing, home, done=self.chooser.offer)
+
     def complete(self) -> bool:
         return self.draft.dataset_part is not None
 
@@ -123,9 +129,11 @@ class DatasetStep(Step):
         if names != self._named:
             self._named = names
             clear(self._list)
+            self.mapping.forget()
             self.cards = [DatasetCard(self.draft, place) for place in range(len(names))]
             for card in self.cards:
                 card.mapped.connect(self._toggle_mapping)
+                card.editing.connect(self._edit)
                 self._list.addWidget(card)
         for card in self.cards:
             card.refresh()
@@ -192,6 +200,17 @@ class DatasetStep(Step):
         self._adding = adding
         self.refresh()
         (self.chooser.drop if adding else self.add_button).setFocus()
+
+    def _edit(self, place: int) -> None:
+        from studio.ui.pages.datasets import edit_copy
+
+        def copied(name: str) -> None:
+            self.draft.change_dataset(
+                place, path=name, columns=None, config=None, split=None, revision=None, limit=None
+            )
+
+        part = self.draft.recipe.dataset[place]
+        edit_copy(self.session, self, part, copied, self.rows.again)
 
     def _again(self) -> None:
         self.message.hide()

@@ -117,6 +117,12 @@ class RowsLooker(QObject):
             progress=self.progressed.emit,
         )
 
+    def again(self) -> None:
+        """Read the rows anew though nothing was chosen anew: their file has changed."""
+        self._asked = ()
+        self._draft.report = None
+        self.look()
+
     def give_up(self) -> None:
         """Stop reading because the user said so, and say that the rows aren't known."""
         self.cancel()

@@ -59,6 +59,11 @@ class Mapping(Card):
         self.show()
         self.refresh()
 
+    def forget(self) -> None:
+        """Other datasets are chosen: what is shown is of none of them."""
+        self._asked = None
+        self.hide()
+
     def refresh(self) -> None:
         """Ask for the rows anew where the dataset or its mapping has changed."""
         parts = self._draft.recipe.dataset
@@ -113,13 +118,15 @@ class Mapping(Card):
         said = [first.learnt and f"Learnt: {first.learnt[:1].lower()}{first.learnt[1:]}"]
         if first.unmapped and first.learnt:
             said.append(f"Not used: {', '.join(first.unmapped)}.")
-        self._learnt.setText(" ".join(filter(None, said)) or f"{first.problem} {first.fix}")
+        self._learnt.setText(" ".join(filter(None, said)) or first.fix or first.problem)
         restyle(self._learnt, "t", "" if first.learnt else "warn")
         self._show_result(first)
 
     def _show_readings(self, part: DatasetPart, first: FirstRows) -> None:
         clear(self._readings)
-        self._readings.addWidget(label("Read as:", "mute"))
+        name = label("Read as", "mute")
+        name.setFixedHeight(30)
+        self._readings.addWidget(name)
         for place, one in enumerate(first.readings):
             self._readings.addWidget(self._chip(one, place == 0, part, first))
         known = any(one.roles == first.roles for one in first.readings)
@@ -173,6 +180,7 @@ class RowsTable(QTableWidget):
         self.setTabKeyNavigation(False)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.verticalHeader().hide()
+        self.setCornerWidget(QWidget())
         header = self.horizontalHeader()
         header.setSectionsClickable(True)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
