@@ -39,7 +39,7 @@ def read(home: Home, name: str, start: int = 0, most: int = 200) -> list[OwnRow]
 
 def replace(home: Home, name: str, row: OwnRow, values: Mapping[str, Any]) -> OwnRow:
     """Give a row other values; StudioError where it no longer stands where it stood."""
-    line = _line(values)
+    line = line_of(values)
     _change(home, name, row.place, (row.line,), (line,))
     return OwnRow(row.place, line, dict(values))
 
@@ -51,7 +51,7 @@ def delete(home: Home, name: str, row: OwnRow) -> None:
 
 def insert(home: Home, name: str, place: int, values: Mapping[str, Any]) -> OwnRow:
     """A new row before the one at this place, or behind the last one."""
-    line = _line(values)
+    line = line_of(values)
     _change(home, name, place, (), (line,))
     return OwnRow(place, line, dict(values))
 
@@ -167,7 +167,8 @@ def _text(line: bytes) -> str:
     return line.rstrip(b"\r\n").decode("utf-8", "replace")
 
 
-def _line(values: Mapping[str, Any]) -> str:
+def line_of(values: Mapping[str, Any]) -> str:
+    """A row as it stands in a file; StudioError for what no file can hold."""
     try:
         return str(msgspec.json.encode(values), "utf-8")
     except (TypeError, ValueError, UnicodeError) as error:

@@ -136,10 +136,15 @@ class Session(QObject):
         )
 
     def write(
-        self, function: Callable[..., Any], *arguments: Any, failed: Failed | None = None
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        done: Done | None = None,
+        failed: Failed | None = None,
     ) -> Task:
         """Like `background`, for saving: one after the other, and all done before the end."""
-        return self._writing.run(function, *arguments, failed=failed or self.failed.emit)
+        tell = failed or self.failed.emit
+        return self._writing.run(function, *arguments, done=done, failed=tell)
 
     def preparer(self) -> Preparer:
         """The client of the warm preparer process, which starts with the first question."""

@@ -9,13 +9,14 @@ from PySide6.QtWidgets import QStackedWidget, QVBoxLayout
 from studio.core.errors import StudioError
 from studio.core.events import Answered, Refused
 from studio.library.adapters import AdapterFacts
+from studio.ui.pages.chat.collecting import Collected
 from studio.ui.pages.chat.composer import Composer
 from studio.ui.pages.chat.sampling import Sampling
 from studio.ui.pages.chat.sides import BARE, MOST, Sides, fitting, known_models
 from studio.ui.pages.chat.suggestions import first_questions
 from studio.ui.pages.chat.talk import Talk
 from studio.ui.pages.chat.transcript import AnswerCard, Suggestions, Transcript
-from studio.ui.pages.chat.turns import Answer, Turn, requests
+from studio.ui.pages.chat.turns import Answer, Turn, rating, requests
 from studio.ui.session import Session
 from studio.ui.widgets import (
     Button,
@@ -56,6 +57,7 @@ class ChatPage(Page):
         self.tune.setCheckable(True)
         self.unload = Button("Unload", "", "x", "Give the model's memory back")
         self.unload.hide()
+        self.collected = Collected(session, self)
         self._lay_out()
         self._connect()
         self._show_state()
@@ -86,11 +88,13 @@ class ChatPage(Page):
         chosen = self.sides.sides()
         if not self.talk.living:
             self.talk.open(model, [side for side in chosen if side])
-        turn = Turn(text, [Answer(side, self.sides.name(side)) for side in chosen])
+        system = self.sampling.system.text().strip()
+        turn = Turn(text, [Answer(side, self.sides.name(side)) for side in chosen], system)
         self._turns.append(turn)
-        self.transcript.add(turn)
+        for column, card in enumerate(self.transcript.add(turn).cards):
+            card.rated.connect(lambda which=column: self._rated(turn, which))
         values = self.sampling.values()
-        for messages, columns in requests(self._turns, self.sampling.system.text().strip()):
+        for messages, columns in requests(self._turns, system):
             sides = [chosen[column] for column in columns]
             request = self.talk.say(messages, sides, **values)
             self._asked[request] = columns
@@ -128,7 +132,7 @@ class ChatPage(Page):
         self.body.addWidget(self.message)
         self.body.addWidget(self.composer)
         self.keys = label("Enter sends, Shift+Enter starts a line", "mute")
-        self.body.addLayout(row(self.status, None, self.keys))
+        self.body.addLayout(row(self.status, None, self.collected, self.keys))
 
     def _connect(self) -> None:
         session, talk = self._session, self.talk
@@ -216,6 +220,9 @@ class ChatPage(Page):
             self.transcript.drop_last()
             self.send(turn.question)
 
+    def _rated(self, turn: Turn, column: int) -> None:
+        self.collected.keep(rating(self._turns, turn, column, self.sides.model.value()))
+
     def _moved(self, text: str) -> None:
         self.status.setText(text)
         self._show_state()
@@ -288,3 +295,4 @@ class ChatPage(Page):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._look_for_models()
+        self.collected.look()

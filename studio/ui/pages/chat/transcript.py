@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from studio.core.own_sets import Stars
+from studio.ui.pages.chat.rating import Correction, Thumbs
 from studio.ui.pages.chat.turns import Answer, Turn
 from studio.ui.widgets import (
     Card,
@@ -22,6 +24,7 @@ from studio.ui.widgets import (
 )
 
 _NEAR_END = 60
+_THOUGHTS: dict[Stars, str] = {"up": "Good", "down": "Bad", "": ""}
 
 
 class Transcript(ScrollArea):
@@ -100,7 +103,10 @@ class QuestionBubble(QFrame):
 
 
 class AnswerCard(Card):
-    """One side's answer, as it grows."""
+    """One side's answer, as it grows; once it is over it can be rated and corrected."""
+
+    rated = Signal()
+    """The answer's rating or correction is another one."""
 
     def __init__(self, answer: Answer, named: bool) -> None:
         super().__init__(margin=14, spacing=6)
@@ -111,31 +117,69 @@ class AnswerCard(Card):
         self.copy = IconButton("copy", "Copy this answer")
         self.copy.setFixedSize(24, 24)
         self.copy.clicked.connect(self._copy)
-        kept = self.copy.sizePolicy()
-        kept.setRetainSizeWhenHidden(True)
-        self.copy.setSizePolicy(kept)
+        self.thumbs = Thumbs()
+        self.thumbs.rated.connect(self._rate)
+        self.pencil = IconButton("pencil", "Correct this answer")
+        self.pencil.setFixedSize(24, 24)
+        self.pencil.clicked.connect(self._begin_correction)
+        self.correction = Correction()
+        self.correction.taken.connect(self._correct)
+        self.correction.left.connect(self._end_correction)
         self.text = _text_label("")
         self.foot = label("", "mute", wrap=True)
         head = row(spacing=8)
-        head.addWidget(self.name, 1)
-        head.addWidget(self.copy)
-        self.add(head, self.text, self.foot, None)
+        head.addWidget(self.name, 1000)
+        head.addStretch(1)  # in place of a name that isn't shown
+        for tool in self._tools():
+            kept = tool.sizePolicy()
+            kept.setRetainSizeWhenHidden(True)
+            tool.setSizePolicy(kept)
+            head.addWidget(tool)
+        self.add(head, self.text, self.correction, self.foot, None)
         self.name.setVisible(named or bool(answer.side))
         self.refresh()
 
     def refresh(self) -> None:
         """Show the answer as it is now."""
         answer = self.answer
-        self.text.setText(answer.text)
-        self.text.setVisible(bool(answer.text))
+        self.text.setText(answer.said)
+        self.text.setVisible(bool(answer.said) and self.correction.isHidden())
         self.foot.setText(_foot(answer))
         restyle(self.foot, "t", "err" if answer.stage == "failed" else "mute")
         self.foot.setVisible(bool(self.foot.text()))
-        self.copy.setVisible(answer.over and bool(answer.text))
-        self.setAccessibleName(f"{answer.name}: {answer.text}")
+        self.thumbs.show_rating(answer.rating)
+        for tool in self._tools():
+            tool.setVisible(answer.over and bool(answer.text))
+        self.setAccessibleName(f"{answer.name}: {answer.said}")
+
+    def _tools(self) -> tuple[QWidget, ...]:
+        return self.thumbs, self.pencil, self.copy
 
     def _copy(self) -> None:
-        QGuiApplication.clipboard().setText(self.answer.text)
+        QGuiApplication.clipboard().setText(self.answer.said)
+
+    def _rate(self, rating: Stars) -> None:
+        """A correction that is no longer called good is taken back with it."""
+        if rating != "up":
+            self.answer.correction = ""
+        self.answer.rating = rating
+        self.refresh()
+        self.rated.emit()
+
+    def _begin_correction(self) -> None:
+        self.correction.begin(self.answer.said)
+        self.refresh()
+
+    def _correct(self, text: str) -> None:
+        self.answer.correction = "" if text == self.answer.text.strip() else text
+        self.answer.rating = "up"
+        self._end_correction()
+        self.rated.emit()
+
+    def _end_correction(self) -> None:
+        self.correction.hide()
+        self.refresh()
+        self.pencil.setFocus()
 
 
 def _foot(answer: Answer) -> str:
@@ -152,6 +196,8 @@ def _foot(answer: Answer) -> str:
         parts.insert(0, "Stopped")
     elif not answer.text:
         parts.insert(0, "Nothing to say")
+    if thought := "Corrected" if answer.correction else _THOUGHTS[answer.rating]:
+        parts.insert(0, thought)
     return "  \N{MIDDLE DOT}  ".join(part for part in parts if part)
 
 

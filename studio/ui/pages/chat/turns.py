@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from studio.core.own_sets import Rating, Stars
 
 Message = dict[str, str]
 Stage = Literal["waiting", "growing", "done", "stopped", "failed"]
@@ -12,7 +15,10 @@ Stage = Literal["waiting", "growing", "done", "stopped", "failed"]
 
 @dataclass
 class Answer:
-    """One side's answer. `side` is an adapter's folder, "" the bare model."""
+    """One side's answer. `side` is an adapter's folder, "" the bare model.
+
+    `correction` is what the user would rather have read; `id` names it among all answers.
+    """
 
     side: str
     name: str
@@ -21,6 +27,14 @@ class Answer:
     tokens: int = 0
     tokens_per_second: float = 0.0
     problem: str = ""
+    rating: Stars = ""
+    correction: str = ""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def said(self) -> str:
+        """The answer as it stands: corrected, or as the model gave it."""
+        return self.correction or self.text
 
     @property
     def over(self) -> bool:
@@ -29,10 +43,11 @@ class Answer:
 
 @dataclass
 class Turn:
-    """A question and the answers to it, one a column."""
+    """A question, the system message it went with, and the answers to it, one a column."""
 
     question: str
     answers: list[Answer] = field(default_factory=list)
+    system: str = ""
 
 
 def history(turns: Sequence[Turn], column: int, system: str = "") -> list[Message]:
@@ -46,7 +61,7 @@ def history(turns: Sequence[Turn], column: int, system: str = "") -> list[Messag
         answer = turn.answers[column if column < len(turn.answers) else 0]
         if answer.stage != "failed" and answer.text:
             messages.append({"role": "user", "content": turn.question})
-            messages.append({"role": "assistant", "content": answer.text})
+            messages.append({"role": "assistant", "content": answer.said})
     return [*messages, {"role": "user", "content": turns[-1].question}]
 
 
@@ -61,3 +76,18 @@ def requests(turns: Sequence[Turn], system: str = "") -> list[tuple[list[Message
         else:
             same.append(column)
     return asked
+
+
+def rating(turns: Sequence[Turn], turn: Turn, column: int, model: str) -> Rating:
+    """What is thought of one answer, with all that was said before it."""
+    answer = turn.answers[column]
+    before = turns[: list(map(id, turns)).index(id(turn)) + 1]
+    return Rating(
+        answer=answer.id,
+        messages=tuple(history(before, column, turn.system)),
+        text=answer.text,
+        rating=answer.rating,
+        correction=answer.correction,
+        model=model,
+        adapter=answer.side,
+    )
