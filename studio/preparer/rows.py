@@ -9,14 +9,16 @@ import msgspec
 
 from studio.core.findings import RowRef, Said, SeenRow
 from studio.core.recipe import DatasetPart
-from studio.preparer import dataset
-from studio.preparer.dataset import Row
+from studio.preparer import dataset, places
+from studio.preparer.dataset import Opened, Row
 from studio.preparer.messages import BadRow
 from studio.preparer.progress import Tell, Throttled, silent
 
 _LONGEST = 20_000
 """Characters of a message that are shown."""
 
+COLUMNS = ("parquet", "arrow")
+"""Kinds in which many single rows take longer than reading all of them."""
 _Key = tuple[int, str, int]
 
 
@@ -30,17 +32,32 @@ def rows(
     wanted = {_key(ref): ref for ref in refs}
     found: dict[_Key, SeenRow] = {}
     opened = dataset.open_all(parts)
-    places = sorted({ref.part for ref in refs if ref.part < len(opened)})
-    for place in places:
+    for place in sorted({ref.part for ref in refs if ref.part < len(opened)}):
         missing = {key for key in wanted if key[0] == place}
+        if opened[place].about.kind not in COLUMNS:
+            for key in missing:
+                if row := _row(opened[place], key, tell):
+                    found[key] = _seen(wanted[key], row)
+            continue
         for row in dataset.rows([opened[place]], Throttled(tell)):
             key = (place, row.file, row.row)
             if key in missing:
-                found[key] = SeenRow(place=wanted[key], said=tuple(_said(row)), problem=_why(row))
+                found[key] = _seen(wanted[key], row)
                 missing.remove(key)
                 if not missing:
                     break
     return [found[key] for key in wanted if key in found]
+
+
+def _row(one: Opened, key: _Key, tell: Tell) -> Row | None:
+    place, name, number = key
+    file = next((file for file in one.files if file.name == name), None)
+    record = places.numbered(file, number, tell) if file else None
+    return dataset.row_of(one, place, record, False) if record else None
+
+
+def _seen(ref: RowRef, row: Row) -> SeenRow:
+    return SeenRow(place=ref, said=tuple(_said(row)), problem=_why(row))
 
 
 def _key(ref: RowRef) -> _Key:
