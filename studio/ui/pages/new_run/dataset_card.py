@@ -63,10 +63,12 @@ class DatasetCard(Card):
         self._about = label("", "mute", wrap=True)
         about = row(self._format, spacing=10)
         about.addWidget(self._about, 1)
+        self._known = QWidget()
+        self._known.setLayout(about)
         self._options = self._amounts()
         self._options.hide()
         self.more.toggled.connect(self._options.setVisible)
-        self.add(head, about, self._options)
+        self.add(head, self._known, self._options)
 
     def refresh(self) -> None:
         """Show what the draft and its report say of this dataset."""
@@ -76,6 +78,8 @@ class DatasetCard(Card):
         self._rows.show_as(f"{say.count(piece.rows)} rows" if piece else "", "soft")
         self._format.show_as(*_recognised(piece, report))
         self._about.setText(_about(piece, report))
+        self._known.setVisible(bool(self._format.text() or self._about.text()))
+        self.map.setVisible(bool(piece and piece.columns) or bool(report and report.columns))
         names = ((self.map, "Columns of"), (self.edit, "Edit"), (self.remove, "Remove"))
         for widget, what in names:
             widget.setAccessibleName(f"{what} {self._name.text()}")

@@ -70,6 +70,7 @@ class DatasetStep(Step):
         self.form = Form(self.draft)
         self.mapping = Mapping(self.draft, self.rows)
         self.mapping.hide()
+        self.mapping.shown.connect(self._show_problems)
         self.message = InlineMessage()
         self.message.acted.connect(self._again)
         self.lens = TokenLens()
@@ -186,6 +187,7 @@ class DatasetStep(Step):
             and problem.field not in OWN
             and problem != self.draft.dataset_problem
             and not told(self.draft.report, problem)
+            and not self.mapping.asks(problem)
         ]
         self._found.show_problems(shown)
         self._problems.setVisible(bool(shown))

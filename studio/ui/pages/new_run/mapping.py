@@ -9,12 +9,14 @@ from PySide6.QtGui import QContextMenuEvent, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QMenu, QTableWidget, QTableWidgetItem, QWidget
 
 from studio.core.facts import Alternative, FirstRows
+from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart
 from studio.ui.pages.new_run import roles as columns_to_roles
 from studio.ui.pages.new_run.dataset_card import name_of
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.roles import ROLES, USUAL, title_of
+from studio.ui.pages.new_run.wording import sentence
 from studio.ui.widgets import Button, Card, IconButton, clear, column, label, restyle, row
 from studio.ui.widgets.flow import FlowLayout
 
@@ -24,6 +26,9 @@ _OPENS = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 
 class Mapping(Card):
     """Gives the columns of one dataset their roles; writes them into the draft."""
+
+    shown = Signal()
+    """The first rows have arrived."""
 
     def __init__(self, draft: RecipeDraft, looker: RowsLooker) -> None:
         super().__init__(spacing=12)
@@ -58,6 +63,12 @@ class Mapping(Card):
         self._place = place
         self.show()
         self.refresh()
+
+    def asks(self, problem: Problem) -> bool:
+        """Whether the table in view says what a problem says."""
+        return (
+            self.isVisible() and bool(problem.text) and sentence(self.first.problem) == problem.text
+        )
 
     def forget(self) -> None:
         """Other datasets are chosen: what is shown is of none of them."""
@@ -118,9 +129,10 @@ class Mapping(Card):
         said = [first.learnt and f"Learnt: {first.learnt[:1].lower()}{first.learnt[1:]}"]
         if first.unmapped and first.learnt:
             said.append(f"Not used: {', '.join(first.unmapped)}.")
-        self._learnt.setText(" ".join(filter(None, said)) or first.fix or first.problem)
+        self._learnt.setText(" ".join(filter(None, said)) or f"{first.problem} {first.fix}")
         restyle(self._learnt, "t", "" if first.learnt else "warn")
         self._show_result(first)
+        self.shown.emit()
 
     def _show_readings(self, part: DatasetPart, first: FirstRows) -> None:
         clear(self._readings)
