@@ -33,7 +33,6 @@ NOT_TRIED = {
     "studio/preparer/build.py": "in the add_folder of a dataset of ratings",
     "studio/preparer/cache.py": "compared with digests before it is used, and else made again",
     "studio/preparer/kept.py": "rows that can be made again; the folder is a whole_folder",
-    "studio/preparer/places.py": "a temporary file",
     "studio/preparer/renderer.py": "standard output",
     "studio/preparer/hub_datasets.py": "write_whole; the files are compared with their digests",
     "studio/preparer/hub_files.py": "parts of files, compared with their digests",
