@@ -45,7 +45,8 @@ class Engines:
         is what writers that were killed left half done.
         """
         home = self._home
-        for folder in (home.root, home.runs, home.adapters, home.models, home.drafts, home.keeper):
+        own = (home.root, home.runs, home.adapters, home.models, home.drafts, home.keeper)
+        for folder in (*own, home.datasets, *home.datasets.glob("*")):
             sweep_abandoned(folder)
         runs.sweep_unprepared(self._home)
         marked = sweep.marked()

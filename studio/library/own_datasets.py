@@ -66,8 +66,9 @@ def located(home: Home, name: str) -> Path:
 
 def listing(home: Home) -> list[OwnSet]:
     """Every set, the latest first; counts rows, so it reads all of them."""
-    folders = home.datasets.iterdir() if home.datasets.is_dir() else ()
-    found = [facts(folder) for folder in folders if (folder / ROWS).is_file()]
+    there = home.datasets.iterdir() if home.datasets.is_dir() else ()
+    named = (folder for folder in there if folder.name == legal_name(folder.name))
+    found = [facts(folder) for folder in named if (folder / ROWS).is_file()]
     return sorted(found, key=lambda one: (-one.created_at, one.name))
 
 

@@ -107,6 +107,14 @@ def test_what_others_wrote_is_not_undone(home: Home) -> None:
     assert texts(home, "mine") == ["by hand", "more"]
 
 
+def test_a_set_that_was_killed_while_it_was_made_is_none(home: Home) -> None:
+    half = home.datasets / ".partial-0000000000000000-mine"
+    half.mkdir(parents=True)
+    (half / "rows.jsonl").write_text('{"text": "a"}\n', "utf-8")
+    assert own_datasets.listing(home) == []
+    assert own_datasets.find(home, half.name) is None
+
+
 def test_a_deleted_set_comes_back(home: Home) -> None:
     set_of(home, "a")
     gone = own_datasets.delete(home, "mine")
