@@ -184,7 +184,7 @@ def _still(step: int, count: int) -> Trouble:
     return Trouble(
         title="Nothing is learnt",
         text=f"The gradient has been exactly 0 for {count} steps, so the weights don't move.",
-        fix="Try other target modules or another number format.",
+        fix="Try a lower learning rate, other target modules or another number format.",
         since=step - count + 1,
     )
 

@@ -22,6 +22,9 @@ _NO_MEMORY = re.compile(
 _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.I)
 _PYTHON_ERROR = re.compile(r"^(?:[\w.]+\.)?([A-Z]\w*(?:Error|Exception|Exit|Interrupt)\b.*)$", re.M)
 
+_WARNING = re.compile(r"^\S.*?:\d+: \w*Warning: .*\n(?:[ \t]+.*\n?)?", re.M)
+"""What Python prints for a warning: its place, its text, and the line of code."""
+
 # what Windows gives as the exit code of a process that a fault ended
 _WINDOWS_FAULTS = {
     0xC0000005: signal.SIGSEGV,
@@ -158,7 +161,7 @@ def _signalled(number: int) -> Words:
 
 
 def _silent(code: int | None, output: str) -> Words:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    lines = [line.strip() for line in _WARNING.sub("", output).splitlines() if line.strip()]
     last = f"; the last it printed was “{_short(lines[-1])}”" if lines else ""
     how = "" if code is None else f" with exit code {code}"
     return Words(

@@ -67,7 +67,11 @@ class QueueOverseer(Overseer):
 
     def add(self, folder: Path, at: int | None) -> Queue:
         """Put a run in or elsewhere; StudioError for one that can't be started."""
-        if folder.parent != self._home.runs or self._engines.living(folder):
+        if folder.parent != self._home.runs:
+            raise StudioError(
+                "Nothing to train", f"“{folder.name}” is no run.", "Put runs into the queue."
+            )
+        if self._engines.living(folder):
             raise StudioError(
                 "Nothing to wait for",
                 f"“{folder.name}” is at work already.",
@@ -78,6 +82,7 @@ class QueueOverseer(Overseer):
 
     def remove(self, name: str) -> Queue:
         """Take a run out; StudioError where it doesn't wait."""
+        self._refuse()
         if name not in self._queue.waiting:
             raise StudioError(
                 "Not in the queue",
@@ -88,6 +93,7 @@ class QueueOverseer(Overseer):
 
     def run(self, on: bool, then: Then | None) -> Queue:
         """Begin or end starting what waits; StudioError where there is nothing to run."""
+        self._refuse()
         queue = self._queue
         if on and not (queue.waiting or queue.running or self._at_work()):
             raise StudioError(
@@ -230,8 +236,7 @@ class QueueOverseer(Overseer):
 
     def _change(self, queue: Queue) -> Queue:
         """What a client asked for."""
-        if self._refusal:
-            raise self._refusal
+        self._refuse()
         try:
             self._set(queue)
         except OSError as error:
@@ -241,6 +246,11 @@ class QueueOverseer(Overseer):
                 "Make room on the disk or the folder writable, and try again.",
             ) from error
         return queue
+
+    def _refuse(self) -> None:
+        """Raise StudioError where the file is a newer studio's, or can't be read now."""
+        if self._refusal:
+            raise self._refusal
 
     def _set(self, queue: Queue) -> None:
         if queue != self._queue:

@@ -134,8 +134,8 @@ QPlainTextEdit[mono="true"], QTextBrowser[mono="true"] {{ font-family: {mono};
 
 QAbstractItemView {{ background: transparent; border: 0; gridline-color: transparent;
   selection-background-color: {hover}; selection-color: {text}; outline: 0; }}
-QTableView:focus, QListView:focus, QTreeView:focus {{ border: 2px solid {accent};
-  border-radius: 8px; }}
+QTableView, QListView, QTreeView {{ border: 2px solid transparent; border-radius: 8px; }}
+QTableView:focus, QListView:focus, QTreeView:focus {{ border-color: {accent}; }}
 QTableView::item {{ border: 0; border-bottom: 1px solid {line}; padding: 0 8px; }}
 QTableView::item:selected {{ background: {hover}; color: {text}; }}
 QListView::item {{ border-radius: 8px; padding: 4px 8px; }}

@@ -10,6 +10,7 @@ from studio.keeper.outcome import ended, explain
 from studio.library.folders import JobFolder
 
 WINDOWS_ACCESS_VIOLATION = 0xC0000005
+WARNED = "/a b/c.py:33: FutureWarning: `x` is deprecated.\n  warnings.warn(\n"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,8 @@ WINDOWS_ACCESS_VIOLATION = 0xC0000005
         (1, "Traceback\nValueError: bad\n", "The engine failed", "ValueError: bad."),
         (1, "a.b.HubError: no\nmore", "The engine failed", "HubError: no."),
         (3, "last words\n\n", "The engine ended without a word", "code 3; the last it printed"),
+        (3, f"words\n{WARNED}", "The engine ended without a word", "printed was “words”."),
+        (None, WARNED * 2, "The engine ended without a word", "Its process is gone."),
         (0, "", "The engine ended without a word", "gone with exit code 0."),
         (None, "", "The engine ended without a word", "Its process is gone."),
     ],

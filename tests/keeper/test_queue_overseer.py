@@ -296,5 +296,15 @@ def test_a_newer_studios_file_is_left_alone(bench: Bench, keeping: Keeping) -> N
     assert "newer" in keeping.queue.now.text
     with pytest.raises(upgrades.Newer):
         keeping.queue.add(bench.run("step:1,finish"), None)
+    with pytest.raises(upgrades.Newer):
+        keeping.queue.run(True, None)
+    with pytest.raises(upgrades.Newer):
+        keeping.queue.remove("a")
     keeping.tick(100)
     assert bench.home.queue.read_bytes() == newer
+
+
+def test_only_runs_are_put_in(bench: Bench, keeping: Keeping) -> None:
+    keeping.begin()
+    with pytest.raises(StudioError, match="is no run"):
+        keeping.queue.add(bench.home.jobs / "merge-1", None)

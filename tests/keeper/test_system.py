@@ -133,7 +133,7 @@ def test_a_hold_that_is_lost_is_taken_again(
 
 
 @pytest.mark.usefixtures("warnings_expected")
-def test_where_it_is_refused_it_is_said_once_a_minute_and_nothing_else_happens(
+def test_where_it_is_refused_it_is_said_and_nothing_else_happens(
     programs: Programs, caplog: pytest.LogCaptureFixture
 ) -> None:
     programs.put("systemd-inhibit", REFUSING)
@@ -146,6 +146,18 @@ def test_where_it_is_refused_it_is_said_once_a_minute_and_nothing_else_happens(
         "systemd-inhibit does not keep the machine awake: Failed to inhibit: Access denied"
     ]
     assert programs.lines() == ["refused"]
+    machine.let_sleep()
+
+
+@pytest.mark.usefixtures("warnings_expected")
+def test_what_is_refused_again_and_again_is_said_once(
+    programs: Programs, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "AGAIN_SECONDS", 0.0)
+    programs.put("systemd-inhibit", REFUSING)
+    machine = system.here()
+    _until(machine, lambda: len(programs.lines()) >= 3)
+    assert len(caplog.records) == 1
     machine.let_sleep()
 
 

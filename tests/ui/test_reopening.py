@@ -200,6 +200,8 @@ def test_a_run_of_a_newer_studio_shows_its_sentence(
     assert isinstance(page, RunsPage)
     qtbot.waitUntil(page.run.problem.isVisible, timeout=SOON)
     assert "newer" in page.run.problem.accessibleName()
+    assert "can't be shown" in page.run.progress.step.text()
+    assert not page.run.progress.share.text()
     assert not page.run.buttons.resume.isVisible()
     menu = page.run.buttons.menu()
     assert not any(act.isEnabled() for act in menu.actions())

@@ -100,6 +100,7 @@ class _Hold:
         self._words = words
         self._process: subprocess.Popen[bytes] | None = None
         self._again_at = 0.0
+        self._said = ""
 
     def keep(self) -> None:
         """Begin it, or begin it anew a while after it was lost."""
@@ -123,7 +124,9 @@ class _Hold:
             process.communicate()
 
     def _lost(self, why: str) -> None:
-        _log.warning("%s does not keep the machine awake: %s", self._words[0], why)
+        if why != self._said:  # it is tried again all along a run
+            _log.warning("%s does not keep the machine awake: %s", self._words[0], why)
+        self._said = why
         self._process = None
         self._again_at = time.monotonic() + AGAIN_SECONDS
 

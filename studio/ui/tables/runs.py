@@ -36,7 +36,7 @@ _PILLS = {
     "cancelled": ("Cancelled", "plain"),
     "failed": ("Failed", "err"),
     "crashed": ("Crashed", "err"),
-    "newer": ("Newer studio's", "plain"),
+    "newer": ("Too new", "plain"),
 }
 
 

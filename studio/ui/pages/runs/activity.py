@@ -163,7 +163,7 @@ def _setback(event: ev.Rescued | ev.RolledBack) -> str:
         return f"rolled back from step {say.count(event.step)} {back}: {event.text}"
     size, times = event.micro_batch_size, event.gradient_accumulation
     return (
-        f"memory ran out ({event.where}): goes on after step {say.count(event.step)} with "
+        f"memory ran out during {event.where}: goes on after step {say.count(event.step)} with "
         f"{times} micro-batches of {size}, which learns the same"
     )
 

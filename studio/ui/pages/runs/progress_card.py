@@ -6,6 +6,8 @@ from studio.core.run_state import RunState
 from studio.ui import format as say
 from studio.ui.widgets import Card, ProgressBar, label, row
 
+UNKNOWN = "What it has learnt can't be shown here"
+
 
 class ProgressCard(Card):
     """Step, epoch, per cent and time left over a bar; or the stage while there are no steps."""
@@ -29,11 +31,17 @@ class ProgressCard(Card):
         if working and not training:
             self._say(state.stage or "Starting", "", state.share)
             return
+        if not state.total_steps:
+            newer = state.state == "newer"
+            self._say(UNKNOWN if newer else "Nothing trained yet", "", None)
+            self.bar.set_value(0.0, _tone(state))
+            return
         steps = f"Step {say.count(state.step)} of {say.count(state.total_steps)}"
         epoch = f"epoch {state.epoch:.1f} of {state.epochs:g}" if state.epochs else ""
-        done = state.step / state.total_steps if state.total_steps else 0.0
-        self._say(steps if state.total_steps else "Nothing trained yet", epoch, done)
+        done = state.step / state.total_steps
+        self._say(steps, epoch, done)
         self.left.setText(_time(state))
+        self.left.setVisible(bool(self.left.text()))
         self.bar.set_value(done, "accent" if working else _tone(state))
 
     def show_saves(self, words: str, rule: str) -> None:
@@ -45,7 +53,7 @@ class ProgressCard(Card):
         self.step.setText(step)
         self.epoch.setText(epoch)
         self.share.setText("" if share is None else say.share(share))
-        self.left.setText("")
+        self.left.hide()
         self.bar.set_value(share, "accent")
 
 

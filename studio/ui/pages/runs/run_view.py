@@ -211,6 +211,7 @@ class RunView(Page):
             text, tone = self._ending, "warn"
         self.pill.show_as(text, tone)
         began = self.state.started_at or self.state.created_at
-        when = f"started {table.when(began)}" if began else ""
+        done = "started" if self.state.started_at else "created"
+        when = f"{done} {table.when(began)}" if began else ""
         about = table.about(self._recipe) if self._recipe else ""
         self.heading.set_text(self.folder.name, "  ·  ".join(filter(None, (about, when))))
