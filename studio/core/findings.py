@@ -160,7 +160,6 @@ KINDS = {
         repair="trim",
     ),
 }
-SECRETS = frozenset({"API key", "private key", "card number"})
 _VERBS = {
     "is": "are", "has": "have", "says": "say", "loses": "lose", "begins": "begin",
     "holds": "hold",

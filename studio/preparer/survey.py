@@ -155,7 +155,7 @@ def _marks(row: Row, tokens: Tokens | None, length: int) -> int:
 
 
 def _contact(sample: Sample) -> int:
-    kinds = {name for text in texts_of(sample) for name, _, _ in contact.found(text)}
+    kinds = {name for name, _, _ in contact.found("\n\n".join(texts_of(sample)))}
     return sum(1 << CONTACT.index(name) for name in kinds)
 
 
