@@ -57,7 +57,7 @@ def save(home: Home, settings: Settings) -> None:
         raise StudioError(
             "Settings not saved",
             f"The file {home.settings} can't be written ({error.strerror or error}).",
-            "Make the folder writable, or start with --home and another folder.",
+            "Make room there or the folder writable, or start with --home and another folder.",
         ) from error
 
 
