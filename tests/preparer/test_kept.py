@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from studio.preparer.prepare import prepare
 from studio.preparer.progress import silent
 from studio.preparer.report import inspect
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is kept on Windows")
 WORDS = ("morning", "evening", "kitchen", "mountain")
 
 
