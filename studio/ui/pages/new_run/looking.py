@@ -13,6 +13,7 @@ from studio.core.problem import Problem
 from studio.core.recipe import DataPart, DatasetPart, ModelPart
 from studio.library import models
 from studio.library.folders import Home
+from studio.library.hub_datasets import hub_id
 from studio.ui.background import Task
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.session import Session
@@ -85,6 +86,8 @@ class RowsLooker(QObject):
         self._task: Task | None = None
         self._peek: Task | None = None
         self._asked: tuple[object, ...] = ()
+        self._fetched: set[tuple[str | None, ...]] = set()
+        self._waiting: DatasetPart | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(WAIT)
@@ -108,7 +111,8 @@ class RowsLooker(QObject):
             self.ended.emit()
             return
         self.began.emit()
-        self.renewed.emit()  # asked first: a few rows are there long before the report
+        if self._here(*self._draft.recipe.dataset):
+            self.renewed.emit()  # asked first: a few rows are there long before the report
         self._task = self._session.prepare(
             inspect_rows,
             *question,
@@ -142,7 +146,7 @@ class RowsLooker(QObject):
     def want_examples(self, start: int) -> None:
         """Fetch rows from the `start`-th on (from 0) for the token lens."""
         parts, folder, data = question = self._question()
-        if folder is None or not parts:
+        if folder is None or not parts or not self._here(*parts):
             return
 
         def done(found: list[Example]) -> None:
@@ -159,6 +163,9 @@ class RowsLooker(QObject):
         """Fetch the first rows of a dataset as its file has them; the last wish counts."""
         if self._peek is not None:
             self._peek.cancel()
+        self._waiting = None if self._here(part) else part
+        if self._waiting is not None:
+            return
         self._peek = self._session.prepare(
             peek, part, done=lambda found: self.first_rows.emit(part, found), failed=_untold
         )
@@ -175,10 +182,22 @@ class RowsLooker(QObject):
         folder = Path(facts.path) if facts is not None and usable else None
         return recipe.dataset, folder, recipe.data
 
+    def _here(self, *parts: DatasetPart) -> bool:
+        """Whether they need no download, which only the report may begin: it shows how far it is
+        and can be cancelled."""
+        return all(_origin(part) in self._fetched or not hub_id(part) for part in parts)
+
     def _found(self, report: DatasetReport) -> None:
         self._task = None
+        parts = self._draft.recipe.dataset
+        late = not self._here(*parts)
+        self._fetched |= {_origin(part) for part in parts}
         self._draft.know_dataset(report)
         self.ended.emit()
+        if late:
+            self.renewed.emit()
+        if self._waiting is not None:
+            self.want_first(self._waiting)
 
     def _failed(self, error: StudioError) -> None:
         self._task = None
@@ -186,6 +205,10 @@ class RowsLooker(QObject):
         own = [p for p in error.problems if p.field.startswith("data.")]
         self._draft.know_dataset(None, own[0] if own else problem)
         self.ended.emit()
+
+
+def _origin(part: DatasetPart) -> tuple[str | None, ...]:
+    return part.path, part.config, part.split, part.revision
 
 
 def _untold(error: StudioError) -> None:
