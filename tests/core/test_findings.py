@@ -58,7 +58,7 @@ def test_few_of_them_are_no_problem_but_cut_answers_and_contact_data_are() -> No
         "cut-answer": "warning",
         "contact": "warning",
     }.items():
-        found = finding(key, 2, 1000, **words(key))
+        found = finding(key, 2, 1000, (), **words(key))
         assert found.severity == severity
         report = msgspec.structs.replace(REPORT, findings=(found,))
         fields = [p.field for p in check(RECIPE, None, None, report) if p.text == found.text]

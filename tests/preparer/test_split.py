@@ -7,6 +7,7 @@ import json
 import random
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.errors import StudioError
-from studio.core.recipe import DataPart, DatasetPart, ModelPart, Recipe, TrainingPart
+from studio.core.recipe import DataPart, DatasetPart, ModelPart, Recipe
 from studio.preparer.grouping import Places, joined
 from studio.preparer.prepare import prepare
 from studio.preparer.report import inspect
@@ -101,12 +102,11 @@ def write(path: Path, rows: list[dict[str, str]]) -> DatasetPart:
     return DatasetPart(path=str(path))
 
 
-def recipe(part: DatasetPart, seed: int = 42, **data: object) -> Recipe:
+def recipe(part: DatasetPart, **data: Any) -> Recipe:
     return Recipe(
         model=ModelPart(path="x"),
         dataset=(part,),
-        data=DataPart(**data),  # type: ignore[arg-type]
-        training=TrainingPart(seed=seed),
+        data=DataPart(**data),
     )
 
 
@@ -137,7 +137,7 @@ def test_near_duplicates_and_authors_stay_together(tmp_path: Path, tiny_model: P
     assert written(tmp_path / "two", "eval") == written(tmp_path / "three", "eval")
 
 
-def as_dict(data: DataPart) -> dict[str, object]:
+def as_dict(data: DataPart) -> dict[str, Any]:
     return {name: getattr(data, name) for name in data.__struct_fields__}
 
 
