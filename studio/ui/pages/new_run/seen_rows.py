@@ -7,7 +7,6 @@ from typing import Any
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from studio.core import preparing
 from studio.core.errors import StudioError
 from studio.core.findings import RowRef, SeenRow
 from studio.core.recipe import DatasetPart
@@ -24,10 +23,7 @@ def seen(
     preparer: Any, parts: tuple[DatasetPart, ...], refs: tuple[RowRef, ...], cancelled: Any
 ) -> list[SeenRow]:
     """Ask the preparer for rows by their places."""
-    here = preparer.fetched(parts, cancelled=cancelled)
-    found: list[SeenRow] = preparer.ask(
-        preparing.Rows, list[SeenRow], cancelled=cancelled, dataset=here, refs=refs
-    )
+    found: list[SeenRow] = preparer.rows(parts, refs, cancelled=cancelled)
     return found
 
 
