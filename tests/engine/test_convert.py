@@ -235,7 +235,7 @@ def test_giving_up_leaves_nothing(home: Home, tiny_model: Path, tmp_path: Path) 
 def test_leftovers_of_a_killed_import_are_swept(
     home: Home, tiny_model: Path, tmp_path: Path
 ) -> None:
-    (home.models / ".partial-deadbeef-tiny").mkdir()
+    (home.models / ".partial-deadbeef0123-tiny").mkdir()
     source = gguf_maker.write(tiny_model, tmp_path / "tiny.gguf")
     convert_to(home, source, home.models / "tiny")
     assert [path.name for path in home.models.iterdir()] == ["tiny"]

@@ -96,7 +96,7 @@ class RecipeDraft(QObject):
         if path == "method":
             self.method_chosen = True
         self._edited()
-        if path.startswith(("dataset", "data.")):
+        if path.startswith(("dataset", "data.", "training.seed")):
             self.rows_changed.emit()
 
     def set_model(self, path: str, revision: str | None = None) -> None:

@@ -145,7 +145,7 @@ class RowsLooker(QObject):
 
     def want_examples(self, start: int) -> None:
         """Fetch rows from the `start`-th on (from 0) for the token lens."""
-        parts, folder, data = question = self._question()
+        parts, folder, data, _ = question = self._question()
         if folder is None or not parts or not self._here(*parts):
             return
 
@@ -176,11 +176,11 @@ class RowsLooker(QObject):
             self.cancel()
         self._timer.start()
 
-    def _question(self) -> tuple[tuple[DatasetPart, ...], Path | None, DataPart]:
+    def _question(self) -> tuple[tuple[DatasetPart, ...], Path | None, DataPart, int]:
         facts, recipe = self._draft.model, self._draft.recipe
         usable = facts is not None and not models.errors(facts)
         folder = Path(facts.path) if facts is not None and usable else None
-        return recipe.dataset, folder, recipe.data
+        return recipe.dataset, folder, recipe.data, recipe.training.seed
 
     def _here(self, *parts: DatasetPart) -> bool:
         """Whether they need no download, which only the report may begin: it shows how far it is
@@ -226,12 +226,13 @@ def inspect_rows(
     parts: tuple[DatasetPart, ...],
     model: Path | None,
     data: DataPart,
+    seed: int,
     progress: Any,
     cancelled: Any,
 ) -> DatasetReport:
     """Ask the preparer for the report of these rows."""
     found: DatasetReport = preparer.inspect(
-        parts, model, data, on_progress=progress, cancelled=cancelled
+        parts, model, data, on_progress=progress, cancelled=cancelled, seed=seed
     )
     return found
 
