@@ -225,8 +225,9 @@ def _disk(
     yield Problem(
         field="training.keep_checkpoints" if helps else "method",
         text=f"The run takes up to {disk.size(need.total_bytes)} of disk (an estimate): "
-        f"{disk.size(need.checkpoint_bytes)} a checkpoint, one more than the "
-        f"{recipe.training.keep_checkpoints} kept while it is written; "
+        f"{disk.size(need.checkpoint_bytes)} a checkpoint, "
+        f"{recipe.training.keep_checkpoints + 1} of them while one is written; then the best "
+        f"weights, the result, the data and {disk.size(disk.SPARE_BYTES)} for logs. "
         f"{disk.size(free)} are free.",
         fix="Set keep_checkpoints to 1, or free disk space."
         if helps

@@ -48,6 +48,14 @@ def test_two_recipes_and_a_broken_run_overnight(
     assert ask(home, "queue", "list").result == []
 
 
+def test_one_that_cannot_be_put_in_keeps_no_other_out(home: Home, folders: list[Path]) -> None:
+    first, second, third = (folder.name for folder in folders)
+    said = ask(home, "queue", "add", first, "nobody", second, "nothing", third)
+    assert said.code == 1
+    assert all(name in said.error["text"] for name in ("nobody", "nothing"))
+    assert queue.load(home).waiting == (first, second, third)
+
+
 def test_it_is_edited_in_words(home: Home, folders: list[Path]) -> None:
     first, second, third = (folder.name for folder in folders)
     assert ask(home, "queue", "add", *folders).code == 0

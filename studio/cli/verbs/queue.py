@@ -84,19 +84,41 @@ def _add_then(parser: argparse.ArgumentParser) -> None:
 
 
 def _add(home: Home, options: argparse.Namespace, console: Console) -> int:
-    added = []
+    """One that can't be put in keeps no other out; all that is wrong is said at the end."""
+    added: list[str] = []
+    refused: list[tuple[str, StudioError]] = []
     with Keeper.connect(home, name="queue") as keeper, Preparer(home) as preparer:
         _refuse_unable(keeper, options.then)
-        for number, item in enumerate(options.items):
-            at = None if options.at is None else options.at - 1 + number
-            folder = _put(home, item, at, keeper, preparer, console)
+        for item in options.items:
+            at = None if options.at is None else options.at - 1 + len(added)
+            try:
+                folder = _put(home, item, at, keeper, preparer, console)
+            except Cancelled:
+                raise
+            except StudioError as error:
+                refused.append((item, error))
+                continue
             console.remark(f"{folder.name} is in the queue.")
             added.append(folder.name)
-        if options.go or options.then:
+        if added and (options.go or options.then):
             keeper.queue_run(options.go or queue.load(home).running, options.then)
+    if refused:
+        raise _not_queued(refused, added)
     rows = [row for row in _rows(home, queue.load(home)) if row["name"] in added]
     console.result(rows, _table(rows))
     return 0
+
+
+def _not_queued(refused: list[tuple[str, StudioError]], added: list[str]) -> StudioError:
+    if len(refused) == 1 and not added:
+        return refused[0][1]
+    found = [problem for _, error in refused for problem in error.problems]
+    return StudioError(
+        "Not all of them are in the queue",
+        " ".join(f"{item}: {error.text}" for item, error in refused),
+        " ".join(dict.fromkeys(error.fix for _, error in refused if error.fix)),
+        found,
+    )
 
 
 def _put(
