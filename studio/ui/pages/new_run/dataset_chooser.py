@@ -38,6 +38,8 @@ class DatasetChooser(QWidget):
 
     chosen = Signal(dict)
     closed = Signal()
+    texts_chosen = Signal(str)
+    """A folder of texts that are to be cut into passages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,13 +68,17 @@ class DatasetChooser(QWidget):
         self.folder.clicked.connect(self._browse_folder)
         self.typed = LineEdit("Path of a dataset", placeholder="Or type a path", icon_name="file")
         self.typed.returnPressed.connect(lambda: self._choose(self.typed.text().strip()))
+        self.texts = Button("From a folder of text\N{HORIZONTAL ELLIPSIS}", "ghost", "file")
+        self.texts.setToolTip("Cut text files into passages, and learn from those")
+        self.texts.clicked.connect(self._browse_texts)
         files = row(self.typed, self.folder, spacing=10)
         self._sets = FlowLayout(6)
         self.sets = QWidget()
         self.sets.setLayout(self._sets)
         self.sets.hide()
         hub = label("FROM THE HUGGING FACE HUB", "cap")
-        whole = (self._another, self._first, self.drop, files, self.sets, 4, hub, self._hub())
+        paths = column(files, row(self.texts, None), self.sets, spacing=12)
+        whole = (self._another, self._first, self.drop, paths, 4, hub, self._hub())
         self.setLayout(column(*whole, spacing=12))
         self.ask_for_first(True)
 
@@ -152,3 +158,7 @@ class DatasetChooser(QWidget):
 
     def _browse_folder(self) -> None:
         self._choose(QFileDialog.getExistingDirectory(self, "Choose a folder with a dataset"))
+
+    def _browse_texts(self) -> None:
+        if path := QFileDialog.getExistingDirectory(self, "Choose a folder of text"):
+            self.texts_chosen.emit(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -42,6 +43,7 @@ class DatasetStep(Step):
         self.cards: list[DatasetCard] = []
         self.chooser = DatasetChooser()
         self.chooser.chosen.connect(self._add)
+        self.chooser.texts_chosen.connect(self._cut)
         self.chooser.closed.connect(lambda: self._ask(False))
         self.add_button = Button("Add another dataset", "ghost", "plus")
         self.add_button.clicked.connect(lambda: self._ask(True))
@@ -98,6 +100,9 @@ class DatasetStep(Step):
 
     def entered(self) -> None:
         super().entered()
+        self._offer_sets()
+
+    def _offer_sets(self) -> None:
         home = self.session.home
         self.session.background(own_datasets.listing, home, done=self.chooser.offer)
 
@@ -197,6 +202,15 @@ class DatasetStep(Step):
     def _add(self, part: dict[str, Any]) -> None:
         self._adding = False
         self.draft.add_dataset(part)
+
+    def _cut(self, folder: str) -> None:
+        from studio.ui.pages.datasets import cut_folder
+
+        def built(name: str) -> None:
+            self._add({"path": name})
+            self._offer_sets()
+
+        cut_folder(self.session, self, Path(folder), self.draft.model, built)
 
     def _ask(self, adding: bool) -> None:
         self._adding = adding
