@@ -32,6 +32,16 @@ ENDS = "{% endfor %}{% endfor %}"
 GROWS = "{% set n = namespace(x='aaaaaaaa') %}\n{% for i in range(99) %}{% set n.x = n.x ~ n.x %}"
 
 
+def renderers() -> list[psutil.Process]:
+    """The processes that render for this one, or for a preparer of it."""
+    found: list[psutil.Process] = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it may be gone, and not yet waited for
+            if "--render" in child.cmdline():
+                found.append(child)
+    return found
+
+
 def rendered(text: str) -> Rendered | BadRow:
     return Renderer(ChatTemplate(text=text, source="mine.jinja"), {}).rendered([CHAT])[0]
 
@@ -100,7 +110,7 @@ def test_large_rows_pass_and_are_no_memory_bomb() -> None:
 def test_the_process_ends_with_the_renderer() -> None:
     one = Renderer(ChatTemplate(text=GOOD, source="mine.jinja"), {})
     one.rendered([CHAT])
-    (child,) = psutil.Process().children()
+    (child,) = renderers()
     del one
     assert not child.is_running()
 
@@ -131,19 +141,17 @@ def test_a_looping_template_ends_after_its_preparer(
 ) -> None:
     loop = tmp_path / "loop.jinja"
     loop.write_text(f"{LONG}{ENDS}", encoding="utf-8")
-    renderers: list[psutil.Process] = []
+    found: list[psutil.Process] = []
 
     def rendering_now() -> bool:
-        with contextlib.suppress(psutil.Error):
-            children = psutil.Process().children(recursive=True)
-            renderers[:] = [one for one in children if "--render" in one.cmdline()]
-        return bool(renderers)
+        found[:] = renderers()
+        return bool(found)
 
     data = DataPart(template=str(loop))
     with Preparer(home) as preparer, pytest.raises(Cancelled):
         preparer.inspect([DatasetPart(path="sample")], tiny_model, data, None, rendering_now)
-    _, alive = psutil.wait_procs(renderers, timeout=2 * renderer.ROW_SECONDS)
-    assert renderers
+    _, alive = psutil.wait_procs(found, timeout=2 * renderer.ROW_SECONDS)
+    assert found
     assert not alive
 
 

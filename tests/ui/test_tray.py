@@ -185,6 +185,7 @@ def test_what_waits_is_in_the_strip_and_opens(
     assert window.trainings.waits
     qtbot.mouseClick(window.strip.job, Qt.MouseButton.LeftButton)
     assert window.current() == "runs"
+    qtbot.waitUntil(lambda: session.machine is not None, timeout=SOON)  # its keeper has begun
     window.hide()
     assert runs.state_of(folder).state == "paused"
 
