@@ -246,10 +246,13 @@ class Training:
             "grad_norm": finite(result.grad_norm),
             "tokens_per_second": result.tokens / seconds if seconds else None,
         }
+        held = memory.held()
+        most = held.get("vram_bytes") or held["memory_bytes"] or 0
+        self.progress.peak_bytes = max(self.progress.peak_bytes, int(most))
         self.channel.emit(
             events.Step(
                 step=self.progress.step,
-                metrics=metrics | memory.held(),
+                metrics=metrics | held,
                 tokens=self.progress.tokens,
                 seconds=self.progress.seconds,
                 epoch=self.steps.epoch(self.progress.step),

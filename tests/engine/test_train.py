@@ -73,8 +73,7 @@ def test_a_run_tells_all_of_itself_in_order(home: Home, tiny_model: Path) -> Non
     }  # fmt: skip
     assert result["state"] == jobs.state(folder).state == "finished"
     assert result["train_loss"] == steps[-1].metrics["loss"]
-    # the kernel counts resident pages in batches, so that the peak may lag by a few
-    assert result["peak_bytes"] >= 0.99 * steps[-1].metrics["memory_bytes"]
+    assert result["peak_bytes"] >= steps[-1].metrics["memory_bytes"]
     assert not JobFolder(folder).checkpoints.exists()
 
 
