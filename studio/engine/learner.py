@@ -27,12 +27,13 @@ class StepResult(Figures, frozen=True, kw_only=True):
 
 class Learner:
     """A setup with its optimizer and learning rate schedule. Where memory is too short, it goes
-    on with a smaller `setup`."""
+    on with a smaller `setup`. `phase` hears what begins: forward, backward, optimizer."""
 
     def __init__(self, context: Context, ready: Setup, total_steps: int, control: Control) -> None:
         training = ready.recipe.training
         self.setup = ready
         self.control = control
+        self.phase: Callable[[str], None] = lambda name: None
         self.watchdog = Watchdog(scaled=ready.accelerator.scaler is not None)
         self._context = context
         self._weights = list(trainable(ready.model).values())
@@ -129,6 +130,7 @@ class Learner:
 
     def _step(self, rows: list[Row]) -> StepResult:
         loss, tokens, trained = self._accumulate(rows)
+        self.phase("optimizer")
         norm = self._clip()
         rate = float(self.scheduler.get_last_lr()[0])
         good = math.isfinite(loss) and math.isfinite(norm)
@@ -162,8 +164,10 @@ class Learner:
         total = torch.zeros((), device=ready.accelerator.device)
         for batch in batches:
             self.control.listen()
+            self.phase("forward")
             with ready.autocast():
                 loss = ready.task.loss_sum(batch) / max(1, trained)
+            self.phase("backward")
             ready.accelerator.backward(loss)
             total += loss.detach()
         return float(total), sum(batch.tokens for batch in batches), trained
