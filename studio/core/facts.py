@@ -10,21 +10,35 @@ from studio.core.findings import Finding, LanguageRows, RowRef
 from studio.core.lengths import Lengths
 from studio.core.problem import Problem
 
+Vendor = Literal["nvidia", "amd", "intel", "apple"]
+
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True):
-    """One card as NVML shows it now. Bytes, per cent, degrees Celsius, watts."""
+    """One card as its driver shows it now. Bytes, per cent, degrees Celsius, watts.
+
+    `ours_bytes` is what our own engines hold of `used_bytes`, None where the driver doesn't tell
+    which program holds how much. A card that only torch sees has the figures of the last look.
+    """
 
     index: int
     name: str
     total_bytes: int
     used_bytes: int
     free_bytes: int
+    ours_bytes: int | None = None
     utilisation: int | None = None
     temperature: int | None = None
     power: float | None = None
     power_limit: float | None = None
     compute_capability: tuple[int, int] | None = None
     driver: str = ""
+    uuid: str = ""
+    vendor: Vendor = "nvidia"
+
+    @property
+    def others_bytes(self) -> int:
+        """What other programs hold; all that is used where nobody says what is ours."""
+        return max(0, self.used_bytes - (self.ours_bytes or 0))
 
 
 Ability = Literal["keep-awake", "sleep", "shut-down"]
@@ -33,11 +47,15 @@ Ability = Literal["keep-awake", "sleep", "shut-down"]
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """This machine now. Bytes. `reserve_bytes` is what the user keeps for the desktop.
 
-    `on_battery` is None where there is no battery; `abilities` is what the system lets the keeper
-    do, as found when the keeper began.
+    `gpus` are the cards that a run can use, `card` the index of the one that it would use, and
+    `idle_gpus` those that torch sees and the studio doesn't train on. `on_battery` is None where
+    there is no battery; `abilities` is what the system lets the keeper do, as found when the
+    keeper began.
     """
 
     gpus: tuple[Gpu, ...] = ()
+    card: int = 0
+    idle_gpus: tuple[Gpu, ...] = ()
     cpu: str = ""
     cores: int = 1
     ram_total_bytes: int = 0
@@ -48,6 +66,24 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     on_battery: bool | None = None
     abilities: tuple[Ability, ...] = ()
     time: float = 0.0
+
+    @property
+    def gpu(self) -> Gpu | None:
+        """The card that a run would use; None where it would use the processor."""
+        if not self.gpus:
+            return None
+        return self.gpus[self.card if self.card < len(self.gpus) else 0]
+
+
+def chosen_card(gpus: tuple[Gpu, ...], wanted: str = "") -> int:
+    """The index of the card that a run uses: the one `wanted` (its UUID, its number, or a part of
+    its name), else the one with the most free memory; 0 without cards."""
+    text = wanted.strip().lower()
+    for index, gpu in enumerate(gpus):
+        if text and text in (gpu.uuid.lower(), str(gpu.index)):
+            return index
+    named = [i for i, gpu in enumerate(gpus) if text and text in gpu.name.lower()]
+    return max(named or range(len(gpus)), key=lambda i: gpus[i].free_bytes, default=0)
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
