@@ -12,7 +12,7 @@ from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import GIB
 from studio.core.problem import Problem
 from studio.core.recipe import Method, Recipe
-from studio.core.shapes import names
+from studio.core.sizing.shapes import names
 
 # What published recipes of each method stay within (Alpaca, QLoRA, LoRA and their successors).
 USUAL_RATES: dict[Method, tuple[float, float]] = {

@@ -7,7 +7,10 @@ import msgspec
 from studio.core import memory
 from studio.core.facts import Machine, ModelFacts
 from studio.core.recipe import Recipe, TrainingPart
-from studio.core.shapes import Shapes, shapes_of
+from studio.core.sizing import learning
+from studio.core.sizing.architectures import shapes_of
+from studio.core.sizing.plan import Plan, plan_of
+from studio.core.sizing.shapes import Shapes
 
 SPARE_BYTES = 64 * memory.MIB
 """For logs, tokenizers and all else that is small."""
@@ -41,11 +44,11 @@ def needed(
     shapes = shapes_of(model.config)
     if shapes is None:
         return None
-    plan = memory.plan_of(recipe, machine)
-    weights = memory.gradient_bytes(recipe, shapes, plan)
-    checkpoint = weights + memory.optimizer_bytes(recipe, shapes, plan)
+    plan = plan_of(recipe, machine)
+    weights = learning.gradient_bytes(shapes, plan)
+    checkpoint = weights + learning.optimizer_bytes(shapes, plan)
     best = weights if keeps_best(recipe) else 0
-    result, data = _result_bytes(recipe, shapes, model), 2 * _TOKEN_BYTES * tokens
+    result, data = _result_bytes(shapes, plan, model), 2 * _TOKEN_BYTES * tokens
     kept = recipe.training.keep_checkpoints
     most = max((kept + 1) * (checkpoint + best), kept * checkpoint + (kept + 1) * best + result)
     return Need(
@@ -74,7 +77,7 @@ def size(count: float) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _result_bytes(recipe: Recipe, shapes: Shapes, model: ModelFacts) -> int:
-    if recipe.method == "full":
+def _result_bytes(shapes: Shapes, plan: Plan, model: ModelFacts) -> int:
+    if plan.full:
         return model.tensor_bytes or 2 * shapes.parameters
-    return 2 * memory.adapter_bytes(recipe, shapes)
+    return 2 * learning.adapter_bytes(shapes, plan)

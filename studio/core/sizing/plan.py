@@ -1,0 +1,129 @@
+"""What a recipe's settings come to on a machine: bytes for each value, rows and tokens at once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from studio.core.facts import Machine
+from studio.core.lengths import MICRO_BATCH_TOKENS
+from studio.core.recipe import Method, Optimizer, Recipe
+
+Attention = Literal["sdpa", "flash", "eager"]
+Logits = Literal["chunked", "full"]
+Quantized = Literal["", "nf4", "int8"]
+
+
+class Ways(msgspec.Struct, frozen=True, kw_only=True):
+    """How the computation goes where a recipe doesn't say; "auto" is what the studio does."""
+
+    attention: Literal["auto", "sdpa", "flash", "eager"] = "auto"
+    logits: Literal["auto", "chunked", "full"] = "auto"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's settings, all decided.
+
+    `weight_bytes` is that of a weight which isn't quantized, `compute_bytes` that of a value in
+    matrix products and in the residual stream, `adapter_bytes` that of an adapter's weight.
+    `autocast`: weights that learn are fp32 and are cast for each product. A micro-batch has
+    `rows` rows of `length` tokens each, padding included.
+    """
+
+    method: Method
+    on_gpu: bool = True
+    compute_bytes: int = 2
+    weight_bytes: int = 2
+    adapter_bytes: int = 4
+    quantized: Quantized = ""
+    autocast: bool = True
+    rows: int = 1
+    length: int = 512
+    packed: bool = False
+    attention: Attention = "sdpa"
+    logits: Logits = "chunked"
+    checkpointing: bool = False
+    optimizer: Optimizer = "adamw"
+    rank: int = 16
+    dropout: float = 0.0
+    targets: str | tuple[str, ...] = "all-linear"
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a micro-batch, padding included."""
+        return self.rows * self.length
+
+    @property
+    def full(self) -> bool:
+        """Whether all weights learn."""
+        return self.method == "full"
+
+
+def plan_of(
+    recipe: Recipe,
+    machine: Machine | None,
+    longest: int = 0,
+    checkpointing: bool = False,
+    ways: Ways = Ways(),
+    card: int | None = None,
+) -> Plan:
+    """What the automatic settings come to on this machine; `longest` is the longest row's tokens.
+
+    Full fine-tuning keeps fp32 weights and computes in 16 bits (autocast), unless the recipe asks
+    for a 16-bit base; an adapter's base is held in the type it computes in.
+    """
+    on_gpu = machine is None or bool(machine.gpus)
+    half = _computes_in_half(recipe, machine, on_gpu)
+    full, precision = recipe.method == "full", recipe.training.base_precision
+    pure = full and precision == "16" and recipe.training.dtype != "float16"
+    weight = 2 if half and precision != "32" else 4
+    if full:
+        weight = 2 if pure else 4
+    rows, length = _batch(recipe, longest)
+    return Plan(
+        method=recipe.method,
+        on_gpu=on_gpu,
+        compute_bytes=2 if half else 4,
+        weight_bytes=weight,
+        quantized=_quantized(recipe),
+        autocast=half and not pure,
+        rows=rows,
+        length=length,
+        packed=recipe.data.packing == "yes",
+        attention="sdpa" if ways.attention == "auto" else ways.attention,
+        logits="chunked" if ways.logits == "auto" else ways.logits,
+        checkpointing=checkpointing,
+        optimizer=recipe.training.optimizer,
+        rank=recipe.lora.rank,
+        dropout=recipe.lora.dropout,
+        targets=recipe.lora.target_modules,
+    )
+
+
+def does_bf16(machine: Machine | None, card: int = 0) -> bool:
+    """Whether bf16 is the machine's natural type: Ampere and newer, or a CPU with instructions."""
+    if machine is None:
+        return True
+    if machine.gpus:
+        return (machine.gpus[card].compute_capability or (0, 0)) >= (8, 0)
+    return machine.bf16_cpu
+
+
+def _quantized(recipe: Recipe) -> Quantized:
+    if recipe.method == "qlora":
+        return "nf4"
+    return "int8" if recipe.method == "lora" and recipe.training.base_precision == "8" else ""
+
+
+def _computes_in_half(recipe: Recipe, machine: Machine | None, on_gpu: bool) -> bool:
+    if recipe.training.dtype == "auto":
+        return on_gpu or does_bf16(machine)
+    return recipe.training.dtype != "float32" and (on_gpu or recipe.training.dtype == "bfloat16")
+
+
+def _batch(recipe: Recipe, longest: int) -> tuple[int, int]:
+    """Rows and tokens a row of the largest micro-batch."""
+    length = min(recipe.data.max_length, longest or recipe.data.max_length)
+    asked, batch = recipe.training.micro_batch_size, recipe.training.batch_size
+    return asked or max(1, min(MICRO_BATCH_TOKENS // length, batch)), length
