@@ -74,6 +74,10 @@ QPushButton[k="link"] {{ background: transparent; border: 2px solid transparent;
   font-weight: 600; text-align: left; }}
 QPushButton[k="link"]:hover {{ color: {text}; }}
 QPushButton[k="link"]:focus {{ border: 2px solid {accent}; padding: 1px 3px; }}
+QPushButton[k="line"] {{ background: transparent; border: 2px solid transparent;
+  border-radius: 6px; padding: 0; min-height: 20px; }}
+QPushButton[k="line"]:hover {{ background: {hover}; }}
+QPushButton[k="line"]:focus {{ border: 2px solid {accent}; padding: 0; }}
 QPushButton[k="nav"] {{ background: transparent; border-color: transparent; text-align: left;
   padding: 7px 9px; color: {sub}; }}
 QPushButton[k="nav"]:hover {{ background: {hover}; color: {text}; }}

@@ -53,12 +53,15 @@ class Tokens:
     c5: str
     c6: str
     c7: str
+    c8: str
+    c9: str
+    c10: str
 
 
 TEXTS = ("text", "sub", "mute", "accent_text", "ok", "warn", "err")
 SURFACES = ("bg", "side", "card", "raised", "hover", "selected", "accent_bg")
 TINTED = (("ok", "ok_bg"), ("warn", "warn_bg"), ("err", "err_bg"))
-SERIES = ("c1", "c2", "c3", "c4", "c5", "c6", "c7")
+SERIES = ("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9", "c10")
 
 DARK = Tokens(
     bg="#0E0F13", side="#0B0C0F", card="#15171D", raised="#1C1F27", hover="#20242D",
@@ -69,7 +72,7 @@ DARK = Tokens(
     ok="#3ECF8E", ok_bg="#12291F", warn="#F5B84B", warn_bg="#2E2412",
     err="#F2646A", err_bg="#33191C",
     c1="#8F81FF", c2="#38BDF8", c3="#F5B84B", c4="#3ECF8E",
-    c5="#F472B6", c6="#A3E635", c7="#94A3B8",
+    c5="#F472B6", c6="#A3E635", c7="#94A3B8", c8="#2DD4BF", c9="#FB923C", c10="#6B7A90",
 )  # fmt: skip
 LIGHT = Tokens(
     bg="#F7F7F9", side="#F0F0F3", card="#FFFFFF", raised="#F4F4F7", hover="#EBEBF0",
@@ -80,7 +83,7 @@ LIGHT = Tokens(
     ok="#0B7548", ok_bg="#E3F6EC", warn="#8F5A00", warn_bg="#FDF1DA",
     err="#BC2C34", err_bg="#FDE8E9",
     c1="#5B4BE8", c2="#0284C7", c3="#C96A00", c4="#0F8A57",
-    c5="#DB2777", c6="#5B960A", c7="#64748B",
+    c5="#DB2777", c6="#5B960A", c7="#64748B", c8="#0F8C83", c9="#C2410C", c10="#8492A6",
 )  # fmt: skip
 
 

@@ -1,32 +1,31 @@
-"""The recipe being edited: plain data as typed, what it comes to, and all that is wrong with it."""
+"""The recipe being edited: what changes it, what is found out about it, and its keeping."""
 
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from studio.core import advice, memory, problems
+from studio.core import advice
+from studio.core.calibration import Calibration
+from studio.core.cards import KnownCard
 from studio.core.facts import DatasetReport, Machine, ModelFacts
-from studio.core.memory import Estimate
 from studio.core.problem import Problem
-from studio.core.recipe import DatasetPart, Method, ModelPart, Recipe
-from studio.library.models import STARTER
-from studio.ui.pages.new_run.wording import in_words
+from studio.core.recipe import Recipe
+from studio.ui.pages.new_run.changes import differences, put
+from studio.ui.pages.new_run.reckoning import Reckoning
 
 SAVE_AFTER = 400
 """Milliseconds without a change until the draft is saved."""
 NEW: dict[str, Any] = {"model": "", "dataset": [], "method": "lora"}
 
+if TYPE_CHECKING:
+    from studio.core.speed import Speed
 
-class RecipeDraft(QObject):
-    """One owner of everything the wizard edits; steps read it on `changed` and ask it to change.
 
-    `data` may hold what can't be used (text where a number belongs): `recipe` has the default
-    there, and `problems` says so.
-    """
+class RecipeDraft(Reckoning):
+    """One owner of everything the wizard edits; steps read it on `changed` and ask it to change."""
 
     changed = Signal()
     edited = Signal()
@@ -40,45 +39,14 @@ class RecipeDraft(QObject):
     save_wanted = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.data: dict[str, Any] = copy.deepcopy(NEW)
+        super().__init__(copy.deepcopy(NEW), parent)
         self.step = 0
         self.method_chosen = False
-        self.machine: Machine | None = None
-        self.model: ModelFacts | None = None
-        self.report: DatasetReport | None = None
-        self.model_problem: Problem | None = None
-        self.dataset_problem: Problem | None = None
+        self._undo: dict[str, Any] = {}
         self._save = QTimer(self)
         self._save.setSingleShot(True)
         self._save.setInterval(SAVE_AFTER)
         self._save.timeout.connect(self.save_wanted)
-        self._reckon()
-
-    # what it comes to
-
-    recipe: Recipe
-    problems: list[Problem]
-    estimate: Estimate
-    recommendation: advice.Recommendation | None
-
-    @property
-    def blocking(self) -> list[Problem]:
-        """The problems that stop a start."""
-        return problems.blocking(self.problems)
-
-    def get(self, path: str) -> Any:
-        """What was typed for a dotted field, or else its value in the recipe."""
-        found: Any = self.data
-        for key in path.split("."):
-            if not isinstance(found, dict) or key not in found:
-                return _value(self.recipe, path)
-            found = found[key]
-        return found
-
-    def problems_of(self, path: str) -> list[Problem]:
-        """The problems of one dotted field."""
-        return [problem for problem in self.problems if problem.field == path]
 
     # what changes it
 
@@ -86,13 +54,9 @@ class RecipeDraft(QObject):
         """Set one dotted field to what was typed."""
         if self.get(path) == value and path.split(".")[0] in self.data:
             return
-        *parents, last = path.split(".")
-        place = self.data
-        for key in parents:
-            if not isinstance(place.get(key), dict):
-                place[key] = {}
-            place = place[key]
-        place[last] = value
+        put(self.data, path, value)
+        if path in self._undo:
+            self._undo = {}
         if path == "method":
             self.method_chosen = True
         self._edited()
@@ -144,9 +108,35 @@ class RecipeDraft(QObject):
         """Take over a preset's hyperparameters."""
         training = {"early_stopping_patience": 0} | preset.training
         for part, values in (("training", training), ("lora", preset.lora)):
-            kept = self.data.get(part)
-            self.data[part] = (kept if isinstance(kept, dict) else {}) | values
+            for name, value in values.items():
+                put(self.data, f"{part}.{name}", value)
+        self._undo = {}
         self._edited()
+
+    def take_over(self, recipe: Recipe) -> None:
+        """Take over method and hyperparameters where they differ; `undo` takes them back."""
+        changed = differences(self.recipe, recipe)
+        before = {path: put(self.data, path, value) for path, value in changed.items()}
+        self._undo = before
+        self._together(before)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether several fields were changed together and none of them by hand since."""
+        return bool(self._undo)
+
+    def undo(self) -> None:
+        """Take back what `take_over` changed last."""
+        before, self._undo = self._undo, {}
+        for path, value in before.items():
+            put(self.data, path, value)
+        self._together(before)
+
+    def _together(self, changed: dict[str, Any]) -> None:
+        self.method_chosen = self.method_chosen or "method" in changed
+        self._edited()
+        if any(path.startswith("data.") for path in changed):
+            self.rows_changed.emit()
 
     def know_model(self, facts: ModelFacts | None, problem: Problem | None = None) -> None:
         """What was found out about the chosen model."""
@@ -166,12 +156,21 @@ class RecipeDraft(QObject):
 
     def know_machine(self, machine: Machine, reserve_bytes: int) -> None:
         """The machine now; recomputes only where it makes a difference to look at."""
-        before, self.machine = (
-            self.machine,
-            msgspec.structs.replace(machine, reserve_bytes=reserve_bytes),
-        )
-        if _roughly(before) == _roughly(self.machine):
-            return
+        if self.around.know(machine, reserve_bytes):
+            self._other_surroundings()
+
+    def know_measured(self, ratios: tuple[Calibration, ...], speeds: tuple[Speed, ...]) -> None:
+        """What was measured on this machine."""
+        self.around.calibrations, self.around.speeds = ratios, speeds
+        self._other_surroundings()
+
+    def plan_for(self, card: KnownCard | None) -> None:
+        """Estimate for a card that isn't here; None comes back to this machine."""
+        if card != self.around.planned:
+            self.around.planned = card
+            self._other_surroundings()
+
+    def _other_surroundings(self) -> None:
         if self.model is not None and not self.method_chosen:
             self._take_advice(self.model)
         self._reckon()
@@ -218,72 +217,4 @@ class RecipeDraft(QObject):
         self.model_changed.emit()
 
     def _take_advice(self, facts: ModelFacts) -> None:
-        self.data["method"] = advice.recommend(facts, self.machine).method
-
-    def _reckon(self) -> None:
-        """Read, check and estimate anew; pure arithmetic, quick enough for every key."""
-        recipe, found = problems.read_leniently(self.data)
-        self.recipe = recipe or Recipe(model=ModelPart(path=""), dataset=())
-        found = [in_words(p, missing=not self.data.get(p.field)) for p in found]
-        found += [p for p in (self.model_problem, self.dataset_problem) if p]
-        checked = problems.check(self.recipe, self.machine, self.model, self.report)
-        found += [in_words(p) for p in checked]
-        self.problems = list(dict.fromkeys(found))
-        longest = self.report.max_tokens if self.report else 0
-        self.estimate = memory.estimate(self.recipe, self.model, self.machine, longest)
-        self.recommendation = self._advice(longest)
-
-    def _advice(self, longest: int) -> advice.Recommendation | None:
-        """The method for this model, with rows no longer than they really are."""
-        if self.model is None:
-            return None
-        data = self.recipe.data
-        length = min(data.max_length, longest or data.max_length)
-        recipe = msgspec.structs.replace(
-            self.recipe, data=msgspec.structs.replace(data, max_length=length)
-        )
-        return advice.recommend(self.model, self.machine, recipe)
-
-    # what it says of itself
-
-    @property
-    def model_path(self) -> str:
-        return self.recipe.model.path
-
-    @property
-    def is_starter(self) -> bool:
-        return self.recipe.model.path == STARTER
-
-    @property
-    def dataset_part(self) -> DatasetPart | None:
-        return self.recipe.dataset[0] if self.recipe.dataset else None
-
-    @property
-    def method(self) -> Method:
-        return self.recipe.method
-
-    def steps(self) -> int:
-        """Optimizer steps of the run, 0 while the rows aren't known."""
-        training = self.recipe.training
-        if training.max_steps:
-            return training.max_steps
-        rows = self.report.usable_rows if self.report else 0
-        learnt = rows - int(rows * self.recipe.data.eval_share)
-        a_pass = -(-learnt // training.batch_size)
-        return max(1, round(a_pass * training.epochs)) if learnt > 0 else 0
-
-
-def _value(recipe: Recipe, path: str) -> Any:
-    found: Any = recipe
-    for key in path.split("."):
-        found = getattr(found, key)
-    return found
-
-
-def _roughly(machine: Machine | None) -> tuple[object, ...]:
-    """What the estimate shows of a machine: free memory to 100 MB."""
-    if machine is None:
-        return ()
-    free = [gpu.free_bytes for gpu in machine.gpus] or [machine.ram_free_bytes]
-    names = tuple(gpu.name for gpu in machine.gpus)
-    return names, tuple(round(each / 1e8) for each in free), machine.reserve_bytes
+        self.data["method"] = advice.recommend(facts, self.around.target).method

@@ -9,7 +9,7 @@ from studio.core.recipe import LoraPart, Method
 from studio.ui.icons import IconLabel
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.draft import RecipeDraft
-from studio.ui.pages.new_run.fit_panel import VERDICTS
+from studio.ui.pages.new_run.fit.words import VERDICTS
 from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.step import Step
 from studio.ui.pages.new_run.targets import TargetModules

@@ -13,7 +13,7 @@ from studio.core.recipe import Method
 from studio.library import models
 from studio.ui import format as say
 from studio.ui.pages.new_run.draft import RecipeDraft
-from studio.ui.pages.new_run.fit_panel import VERDICTS
+from studio.ui.pages.new_run.fit.words import VERDICTS
 from studio.ui.widgets import OptionCard, clear, column
 from studio.ui.widgets.flow import AdaptiveGrid
 

@@ -12,7 +12,7 @@ from studio.core.errors import StudioError
 from studio.core.facts import Machine
 from studio.ui.pages.new_run import keeping, launching
 from studio.ui.pages.new_run.draft import RecipeDraft
-from studio.ui.pages.new_run.fit_panel import FitPanel
+from studio.ui.pages.new_run.fit import FitPanel
 from studio.ui.pages.new_run.launching import Launcher
 from studio.ui.pages.new_run.looking import ModelLooker, RowsLooker
 from studio.ui.pages.new_run.step import REVIEW, STEPS, Step
@@ -91,7 +91,7 @@ class NewRunPage(QWidget):
         left = column(self.header, 4, above, spacing=12)
         left.setContentsMargins(32, 26, 20, 0)
         left.addWidget(self.stack, 1)
-        self.panel = FitPanel(self.draft)
+        self.panel = FitPanel(self.session, self.draft)
         middle = QHBoxLayout()
         middle.setContentsMargins(0, 0, 0, 0)
         middle.setSpacing(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QWidget
 
-from studio.core.shapes import names
+from studio.core.sizing.shapes import names
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.widgets import Button, ProblemList, Segmented, clear, column, label, row
 from studio.ui.widgets.flow import FlowLayout

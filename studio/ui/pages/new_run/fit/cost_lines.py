@@ -1,0 +1,71 @@
+"""What else the run takes: time, disk, system memory, download; only what is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
+
+from studio.ui import format as say
+from studio.ui.pages.new_run.fit.lines import FactLine
+from studio.ui.widgets import Button, column, row
+
+if TYPE_CHECKING:
+    from studio.core.costs import Costs
+
+LINES = ("Time", "Disk", "System memory", "Download")
+
+
+class CostLines(QWidget):
+    """A line each; where the time was never measured, a button that leads to measuring it."""
+
+    measure = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines = {name: FactLine(name) for name in LINES}
+        self.button = Button("Measure it to see the time", "link")
+        self.button.clicked.connect(self.measure)
+        self.setLayout(column(*self.lines.values(), row(self.button, None), spacing=3))
+
+    def show_costs(self, costs: Costs | None) -> None:
+        """Show what is known; nothing for what isn't."""
+        said = {} if costs is None else sayings(costs)
+        for name, line in self.lines.items():
+            line.say(*said.get(name, ("", "")))
+        wanted = costs is not None and "Time" not in said
+        if self.button.isHidden() == wanted:
+            self.button.setVisible(wanted)
+
+
+def sayings(costs: Costs) -> dict[str, tuple[str, str]]:
+    """(value, how it is made up) for each line that has something to say."""
+    found: dict[str, tuple[str, str]] = {}
+    if costs.total_seconds:
+        found["Time"] = _time(costs)
+    if disk := (costs.checkpoints_bytes or 0) + (costs.adapter_bytes or 0):
+        each = say.size(costs.checkpoint_bytes or 0)
+        merged = (
+            f", and {say.size(costs.merged_bytes)} more if you merge"
+            if (costs.merged_bytes)
+            else ""
+        )
+        found["Disk"] = (say.size(disk), f"Checkpoints of {each} each, and the result{merged}.")
+    if ram := max(costs.ram_load_bytes or 0, costs.ram_merge_bytes or 0):
+        load, merge = say.size(costs.ram_load_bytes or 0), say.size(costs.ram_merge_bytes or 0)
+        found["System memory"] = (say.size(ram), f"{load} to load, {merge} to merge.")
+    if costs.download_bytes:
+        found["Download"] = (say.size(costs.download_bytes), "Once, before the run starts.")
+    return found
+
+
+def _time(costs: Costs) -> tuple[str, str]:
+    assert costs.total_seconds is not None
+    low, high = costs.low_seconds, costs.high_seconds
+    about = f"about {say.duration(costs.total_seconds)}"
+    if not low or not high:
+        return about, "By the speed measured on this machine."
+    return about, (
+        f"{say.duration(low)} to {say.duration(high)}, by the speed measured on this machine."
+    )

@@ -1,0 +1,72 @@
+"""“Make it fit”: the changes it takes, each with what it saves and costs, and a question."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QWidget
+
+from studio.ui import format as say
+from studio.ui.pages.new_run.wording import sentence
+from studio.ui.widgets import Card, ConfirmDialog, Pill, ScrollArea, column, label, row
+
+if TYPE_CHECKING:
+    from studio.core.autofit import Fitted
+
+TALLEST = 360
+
+
+class FitDialog(ConfirmDialog):
+    """Lists the changes; `ask()` gives "apply" on yes."""
+
+    def __init__(self, parent: QWidget | None, fitted: Fitted, room_bytes: int) -> None:
+        title, text = _said(fitted, room_bytes)
+        changes = len(fitted.changes)
+        answer = "Change it" if changes == 1 else f"Change these {changes}"
+        answers = [("apply", answer, "primary")] if changes else []
+        super().__init__(parent, title, text, answers, "Leave it", "chip")
+        self.setMinimumWidth(560)
+        self.lines = [_Change(change.text, change.saves_bytes, change.costs)
+                      for change in fitted.changes]  # fmt: skip
+        if self.lines:
+            area = ScrollArea()
+            area.body.setSpacing(10)
+            for line in self.lines:
+                area.body.addWidget(line)
+            area.body.addStretch(1)
+            area.setMinimumHeight(min(TALLEST, 76 * changes))
+            self.body.insertWidget(2, area)
+
+
+class _Change(Card):
+    """One change: what, what it saves, what it costs."""
+
+    def __init__(self, text: str, saves: int, costs: str) -> None:
+        super().__init__("raised", margin=12, spacing=3)
+        head = row(spacing=10)
+        head.addWidget(label(sentence(text), "b", wrap=True), 1)
+        head.addLayout(column(Pill(f"saves {say.size(saves)}", "ok"), None))
+        said = sentence(costs)
+        self.add(head, label(said[:1].upper() + said[1:], "mute", wrap=True))
+        self.setAccessibleName(f"{text}: saves {say.size(saves)}. {costs}")
+
+
+def _said(fitted: Fitted, room_bytes: int) -> tuple[str, str]:
+    room = say.size(room_bytes)
+    after = say.size(fitted.estimate.needed_bytes)
+    if fitted.fits and fitted.changes:
+        return "Make it fit", (
+            f"With these changes the run stays below {after}, and {room} are free. What costs "
+            "least quality and speed comes first. You can undo it all."
+        )
+    if fitted.fits:
+        return "It fits", f"The run stays below {after}, and {room} are free."
+    if fitted.changes:
+        return "It still won't fit", (
+            f"Even with all of these it may take {after}, and {room} are free. Choose a smaller "
+            "model, close other programs, or take them anyway as a start."
+        )
+    return "Nothing is left to make smaller", (
+        f"The run may take {after}, and {room} are free. Choose a smaller model, or close other "
+        "programs."
+    )
