@@ -58,9 +58,13 @@ class Measure(Job, frozen=True, kw_only=True):
     steps: int = 2
 
 
-AnyJob = Train | Chat | Merge | Import | Score | Measure
+class Probe(Job, frozen=True, kw_only=True):
+    """Look for cards that NVML can't see."""
 
-OUTLIVES_CLIENT = (Train, Merge, Import, Score)
+
+AnyJob = Train | Chat | Merge | Import | Score | Measure | Probe
+
+OUTLIVES_CLIENT = (Train, Merge, Import, Score, Probe)
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=str.lower):

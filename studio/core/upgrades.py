@@ -15,7 +15,10 @@ from typing import Any, Literal
 from studio.core.errors import StudioError
 from studio.core.recipe import VERSION
 
-Kind = Literal["home", "run", "recipe", "adapter", "settings", "queue", "dataset"]
+Kind = Literal[
+    "home", "run", "recipe", "adapter", "settings", "queue", "dataset", "calibrations", "speeds",
+    "cards",
+]  # fmt: skip
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
 FORMATS: dict[Kind, int] = {
@@ -26,6 +29,9 @@ FORMATS: dict[Kind, int] = {
     "settings": 2,
     "queue": 1,
     "dataset": 1,
+    "calibrations": 1,
+    "speeds": 1,
+    "cards": 1,
 }
 
 # from format n to n + 1, as plain data; each returns what it changed as a new mapping

@@ -16,7 +16,7 @@ def here(device: torch.device) -> dict[str, str]:
     """Name of each condition -> what it is in this process."""
     found = {"device": _device(device), "kernels": _kernels(device)}
     if device.type == "cuda":
-        found["driver"] = _driver()
+        found["driver"] = driver()
     return found | {name: metadata.version(name) for name in _PACKAGES}
 
 
@@ -37,7 +37,7 @@ _WORDS = {
 
 
 def _device(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
 
 
 def _kernels(device: torch.device) -> str:
@@ -46,7 +46,8 @@ def _kernels(device: torch.device) -> str:
     return torch.backends.cpu.get_cpu_capability()
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
             if line.startswith("model name"):
@@ -54,7 +55,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _driver() -> str:
+def driver() -> str:
     """The driver's version as NVML gives it; empty where it doesn't."""
     import pynvml  # type: ignore[import-untyped]
 

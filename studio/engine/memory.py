@@ -10,6 +10,7 @@ import psutil
 import torch
 
 from studio.core.facts import Gpu, Machine
+from studio.engine import conditions
 from studio.library import settings
 from studio.library.folders import Home
 
@@ -19,6 +20,7 @@ def machine(home: Home) -> Machine:
     ram = psutil.virtual_memory()
     return Machine(
         gpus=tuple(_card(index) for index in range(torch.cuda.device_count())),
+        cpu=conditions.processor(),
         cores=psutil.cpu_count() or 1,
         ram_total_bytes=ram.total,
         ram_free_bytes=ram.available,
@@ -36,6 +38,8 @@ def _card(index: int) -> Gpu:
         used_bytes=total - free,
         free_bytes=free,
         compute_capability=torch.cuda.get_device_capability(index),
+        driver=conditions.driver(),
+        vendor="amd" if torch.version.hip else "nvidia",
     )
 
 

@@ -8,7 +8,7 @@ import psutil
 
 from studio.keeper.engine import Engine
 from studio.keeper.machine import CardUse
-from studio.keeper.sweep import MARK
+from studio.keeper.ours import Ours
 
 SETTLE_SECONDS = 20.0
 """After an engine came or went: a conversation doesn't say when it has loaded its model."""
@@ -32,7 +32,7 @@ class Foreign:
         self._settled_at = 0.0
         self._engines: set[int | None] = set()
         self._ours_on: set[int] = set()
-        self._known: dict[tuple[int, float], bool] = {}
+        self._marked = Ours()
 
     def grown(
         self, uses: Sequence[CardUse], engines: Sequence[Engine], now: float, held: bool
@@ -95,16 +95,7 @@ class Foreign:
 
     def _is_ours(self, pid: int, engines: Sequence[Engine]) -> bool:
         """Whether it is an engine, or was started by one: those carry the mark."""
-        if any(engine.pid == pid for engine in engines):
-            return True
-        try:
-            process = psutil.Process(pid)
-            key = pid, process.create_time()
-            if key not in self._known:
-                self._known[key] = MARK in process.environ()
-            return self._known[key]
-        except (psutil.Error, OSError):
-            return False
+        return any(engine.pid == pid for engine in engines) or self._marked.has(pid)
 
 
 _REST = "rest"

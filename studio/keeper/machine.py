@@ -16,9 +16,11 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 import psutil
 
-from studio.core.facts import Ability, Gpu, Machine
+from studio.core.facts import Ability, Gpu, Machine, chosen_card
+from studio.keeper import card_choice
+from studio.keeper.ours import Ours
 from studio.keeper.system import System
-from studio.library import settings
+from studio.library import seen_cards, settings
 from studio.library.folders import Home
 
 with warnings.catch_warnings():
@@ -47,14 +49,25 @@ class Cards:
     def __init__(self) -> None:
         self._ready = False
         self._retry_at = 0.0
+        self._ours = Ours()
 
     def now(self) -> tuple[Gpu, ...]:
         """Each card as NVML shows it now."""
-        return self._each(_card)
+        return self._each(self._card)
 
     def uses(self) -> tuple[CardUse, ...]:
         """What each card bears now."""
         return self._each(_use)
+
+    def _card(self, index: int) -> Gpu | None:
+        use, handle = _use(index), _ask(pynvml.nvmlDeviceGetHandleByIndex, index)
+        return handle and use and _card(index, handle, self._our_bytes(use.processes))
+
+    def _our_bytes(self, processes: dict[int, int | None]) -> int | None:
+        """What our engines hold; None where the driver keeps that to itself."""
+        ours = [taken for pid, taken in processes.items() if self._ours.has(pid)]
+        known = [taken for taken in ours if taken is not None]
+        return sum(known) if len(known) == len(ours) else None
 
     def _each(self, look: Callable[[int], T | None]) -> tuple[T, ...]:
         if not self._open():
@@ -130,19 +143,40 @@ class Sampler:
 
 
 def measure(home: Home, cards: Cards) -> Machine:
-    """The machine of this home, now."""
+    """The machine of this home, now. Cards that NVML can't see are as an engine saw them last."""
     memory = psutil.virtual_memory()
+    wanted = settings.load(home)
+    gpus, idle = _usable(home, cards)
     return Machine(
-        gpus=cards.now(),
+        gpus=gpus,
+        card=chosen_card(gpus, wanted.card),
+        idle_gpus=idle,
         cpu=_processor(),
         cores=psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
         ram_total_bytes=memory.total,
         ram_free_bytes=memory.available,
         disk_free_bytes=psutil.disk_usage(str(home.root)).free,
-        reserve_bytes=settings.load(home).reserve_bytes,
+        reserve_bytes=wanted.reserve_bytes,
         bf16_cpu="avx512_bf16" in _flags() or "amx_bf16" in _flags(),
         time=time.time(),
     )
+
+
+def engine_environment(home: Home) -> dict[str, str]:
+    """What an engine that is started now finds in its environment, so that it computes on the card
+    that the settings name, or else on the one with the most free memory."""
+    gpus, _ = _usable(home, Cards())
+    return card_choice.environment(gpus, chosen_card(gpus, settings.load(home).card))
+
+
+def _usable(home: Home, cards: Cards) -> tuple[tuple[Gpu, ...], tuple[Gpu, ...]]:
+    """The cards that a run can use, and those that torch sees and no run uses."""
+    by_nvml = cards.now()
+    if by_nvml:
+        return card_choice.visible(by_nvml), ()
+    by_torch = seen_cards.load(home)
+    used = tuple(gpu for gpu in by_torch if gpu.vendor in seen_cards.TRAINED_ON)
+    return used, tuple(gpu for gpu in by_torch if gpu not in used)
 
 
 def _use(index: int) -> CardUse | None:
@@ -161,9 +195,8 @@ def _use(index: int) -> CardUse | None:
     return CardUse(int(memory.used), celsius, processes)
 
 
-def _card(index: int) -> Gpu | None:
-    handle = _ask(pynvml.nvmlDeviceGetHandleByIndex, index)
-    memory = handle and _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
+def _card(index: int, handle: Any, ours: int | None) -> Gpu | None:
+    memory = _ask(pynvml.nvmlDeviceGetMemoryInfo, handle)
     if not memory:
         return None
     rates = _ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
@@ -175,12 +208,14 @@ def _card(index: int) -> Gpu | None:
         total_bytes=int(memory.total),
         used_bytes=int(memory.used),
         free_bytes=int(memory.free),
+        ours_bytes=ours,
         utilisation=rates and int(rates.gpu),
         temperature=_ask(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU),
         power=None if power is None else power / 1000,
         power_limit=None if limit is None else limit / 1000,
         compute_capability=_ask(pynvml.nvmlDeviceGetCudaComputeCapability, handle),
         driver=_text(_ask(pynvml.nvmlSystemGetDriverVersion)),
+        uuid=_text(_ask(pynvml.nvmlDeviceGetUUID, handle)),
     )
 
 

@@ -77,6 +77,21 @@ class Home:
         return self.root / "queue.json"
 
     @property
+    def calibrations(self) -> Path:
+        """What was measured on this machine against the arithmetic."""
+        return self.root / "calibrations.json"
+
+    @property
+    def speeds(self) -> Path:
+        """How fast this machine was measured to train."""
+        return self.root / "speeds.json"
+
+    @property
+    def seen_cards(self) -> Path:
+        """The cards that NVML can't see, as an engine saw them."""
+        return self.cache / "cards.json"
+
+    @property
     def stamp(self) -> Path:
         """Says which format the home is of."""
         return self.root / "studio.json"

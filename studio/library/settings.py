@@ -25,7 +25,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     `reserve_bytes` is what training leaves free for the desktop, `models_folder` one more
     folder to look for models in, `language` empty for the system's. `guard` says when a run
-    pauses by itself.
+    pauses by itself. `card` is the one that engines compute on: its UUID, its number or a part of
+    its name; empty is the one with the most free memory.
     """
 
     theme: Theme = "system"
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recent_datasets: tuple[str, ...] = ()
     window: dict[str, str] = {}
     guard: Rules = Rules()
+    card: str = ""
 
 
 def load(home: Home) -> Settings:

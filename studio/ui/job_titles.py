@@ -8,4 +8,5 @@ TITLES = {
     "import": "Importing a model",
     "score": "Scoring",
     "measure": "Measuring",
+    "probe": "Looking for cards",
 }
