@@ -10,12 +10,14 @@ import yaml
 
 from studio.client.actions import models as importing
 from studio.core import commands, events
+from studio.core.calibration import Calibration, CalibrationKey
 from studio.core.own_sets import Rating
 from studio.core.queue import Queue
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
 from studio.core.run_state import replay
 from studio.library import (
     adapters,
+    calibrations,
     files,
     jobs,
     models,
@@ -120,6 +122,23 @@ def once(folder: Path) -> None:
     """Create the run unless it is there."""
     if not runs.listing(home(folder)):
         create_run(folder)
+
+
+def measured(ratio: float) -> Calibration:
+    key = CalibrationKey(device="A card", driver="1.0", kernel="lora")
+    return Calibration(key=key, ratio=ratio, peak_bytes=3, expected_bytes=2)
+
+
+def measure(folder: Path) -> None:
+    """Nobody but this test asks whether it could be kept."""
+    if not calibrations.remember(home(folder), measured(2.5)):
+        raise OSError("not kept")
+
+
+def measure_once(folder: Path) -> None:
+    """Remember it unless it is there."""
+    if measured(2.5) not in calibrations.kept(home(folder)):
+        measure(folder)
 
 
 def trashed(folder: Path) -> tuple[list[str], list[str]]:
@@ -285,6 +304,13 @@ OPERATIONS = [
         lambda folder: settings.save(new_home(folder), Settings(theme="light")),
         lambda folder: settings.save(home(folder), Settings(theme="dark")),
         lambda folder: settings.load(home(folder)),
+    ),
+    Operation(
+        "a measurement",
+        lambda folder: calibrations.remember(new_home(folder), measured(1.5)),
+        measure,
+        lambda folder: calibrations.kept(home(folder)),
+        again=measure_once,
     ),
     Operation(
         "the queue",
