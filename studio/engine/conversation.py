@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from studio.core.errors import StudioError
@@ -102,15 +104,19 @@ class Speaker:
 def attach(model: Any, folder: Path, name: str = "default") -> PeftModel:
     """The model with the adapter of this folder on it, ready to speak.
 
-    PEFT passes over weights that find no place in the model; here that is a StudioError.
+    PEFT passes over weights that find no place in the model; here that is a StudioError. So is a
+    layer of the base that comes along with other weights than the base's: PEFT would put them
+    into the base, which other adapters share.
     """
+    _refuse_another_base(model, folder)
     options: dict[str, Any] = {"adapter_name": name, "torch_device": str(model.device)}
     if isinstance(model, PeftModel):
         model.load_adapter(str(folder), low_cpu_mem_usage=True, **options)
     else:
         model = PeftModel.from_pretrained(model, str(folder), low_cpu_mem_usage=True, **options)
     taken = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-    strays = set(adapter_files.read_tensors(folder)) ^ set(taken)
+    given = set(adapter_files.read_tensors(folder))
+    strays = {key for key in given if ".base_layer." not in key} ^ set(taken)
     if strays:
         raise StudioError(
             "An adapter that doesn't fit",
@@ -121,3 +127,25 @@ def attach(model: Any, folder: Path, name: str = "default") -> PeftModel:
     model.set_adapter(name, inference_mode=True)
     ready: PeftModel = model.eval()
     return ready
+
+
+def _refuse_another_base(model: Any, folder: Path) -> None:
+    copies = [key for key in adapter_files.read_tensors(folder) if ".base_layer." in key]
+    if not copies:
+        return
+    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    own: dict[str, Any] = {
+        name.replace(".base_layer.", "."): each for name, each in base.named_parameters()
+    }
+    own |= {f"{end}.weight": base.get_output_embeddings().weight for end in adapter_files.HEADS}
+    with safe_open(folder / adapter_files.WEIGHTS, "pt") as parts:
+        for key in copies:
+            weight = own.get(key.removeprefix(adapter_files.PREFIX).replace(".base_layer.", "."))
+            given = parts.get_tensor(key).to(weight) if weight is not None else None
+            if given is None or given.shape != weight.shape or not torch.equal(given, weight):
+                raise StudioError(
+                    "An adapter with a base of its own",
+                    f"{folder.name} brings weights of the base along that differ from the base's "
+                    f"({key.removeprefix(adapter_files.PREFIX)}).",
+                    "Choose the model that the adapter was trained on.",
+                )

@@ -9,13 +9,11 @@ from pathlib import Path
 import msgspec
 import psutil
 import torch
-from transformers import AutoModelForCausalLM
 
 from studio.core.commands import Cancel, Merge, Stop
 from studio.core.errors import StudioError
 from studio.core.events import Cancelled, Finished, Started
 from studio.engine import merged_files, passport, streaming_merge
-from studio.engine.conversation import attach
 from studio.engine.job import Context
 from studio.engine.load import stored_dtype
 from studio.engine.passport import Passport
@@ -68,23 +66,17 @@ def merge(job: Merge, teller: Teller) -> tuple[Path, Passport | None]:
     base, adapter = Path(job.base), Path(job.adapter)
     refuse_quantised(base)
     dtype = _dtype(job.dtype)
-    plain = streaming_merge.can_stream(
-        adapter_files.read_config(adapter), adapter_files.read_tensors(adapter)
-    )
-    todo = streaming_merge.plan(base, adapter, dtype) if plain else None
-    if not plain:
-        adapter_files.check_shapes(adapter, base)
+    adapter_files.check_shapes(adapter, base)
+    todo = streaming_merge.plan(base, adapter, dtype)
     if warning := adapters.trained_elsewhere(adapter, base):
         teller.note(warning)
-    needed = todo.bytes if todo else 2 * adapter_files.size(base)
-    target = targets.check_new_folder(Path(job.out), needed)
+    target = targets.check_new_folder(Path(job.out), todo.bytes)
     with whole_folder(target) as temporary:
         teller.say("Merging", 0.0)
-        if todo:
-            streaming_merge.write(todo, temporary, lambda s: teller.say("Merging", s * MERGE_SHARE))
-        else:
-            _merge_whole(base, adapter, temporary, dtype)
-        merged_files.write(base, adapter, temporary, name=target.name, dtype=dtype)
+        streaming_merge.write(todo, temporary, lambda s: teller.say("Merging", s * MERGE_SHARE))
+        merged_files.write(
+            base, adapter, temporary, name=target.name, dtype=dtype, said=todo.settings
+        )
         teller.say("Checking the merged model", MERGE_SHARE)
         checked = _check(base, adapter, temporary, teller)
     return target, checked
@@ -124,19 +116,6 @@ class Teller:
     def note(self, text: str) -> None:
         """A warning in the job's log."""
         self._channel.note(text, "warning")
-
-
-def _merge_whole(base: Path, adapter: Path, folder: Path, dtype: torch.dtype | None) -> None:
-    """By peft, with the model in memory: DoRA, new heads and whatever isn't a plain LoRA."""
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        dtype=stored_dtype(base),
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-    )
-    merged = attach(model, adapter).merge_and_unload(safe_merge=True)
-    merged.to(dtype or stored_dtype(base)).save_pretrained(folder)
 
 
 def _check(base: Path, adapter: Path, folder: Path, teller: Teller) -> Passport | None:

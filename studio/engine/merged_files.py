@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,25 @@ _LEFT_BEHIND = {NOTE, _INDEX, "config.json", "passport.json", "adapter_config.js
 _LARGEST_BYTES = 256 * 2**20
 
 
-def write(base: Path, adapter: Path, folder: Path, *, name: str, dtype: torch.dtype | None) -> None:
+def write(
+    base: Path, adapter: Path, folder: Path, *, name: str, dtype: torch.dtype | None,
+    said: Mapping[str, object],
+) -> None:  # fmt: skip
     """Fill a folder of merged weights so that plain transformers loads it.
 
     Nothing of the base that could run (code, pickles) is copied. The adapter's chat template
-    goes before the base's, since it was trained with it.
+    goes before the base's, since it was trained with it, and its tokenizer where the vocabulary
+    is no longer the base's. `said` are the settings of config.json that the merge changed.
     """
+    if "vocab_size" in said:
+        for file in sorted(adapter.glob("*token*.json")):
+            shutil.copyfile(file, folder / file.name)
     for file in sorted(base.iterdir()):
         if _belongs(file) and not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)
     if (adapter / _TEMPLATE).is_file():
         shutil.copyfile(adapter / _TEMPLATE, folder / _TEMPLATE)
-    _write_config(base, folder, dtype)
+    _write_config(base, folder, dtype, said)
     _write_index(base, folder)
     known, licence = adapters.facts(adapter), inspect(base).licence
     write_whole(folder / "README.md", _card(name, base.name, known, licence))
@@ -50,10 +58,15 @@ def _belongs(file: Path) -> bool:
     return file.suffix.lower() in _KINDS or file.name.lower().startswith(_LEGAL)
 
 
-def _write_config(base: Path, folder: Path, dtype: torch.dtype | None) -> None:
-    """transformers may have written one already, if it wrote the weights."""
+def _write_config(
+    base: Path, folder: Path, dtype: torch.dtype | None, said: Mapping[str, object]
+) -> None:
     path = folder / "config.json"
-    config = _json(path if path.is_file() else base / "config.json")
+    config = _json(base / "config.json")
+    for part in (config, config.get("text_config")):
+        if isinstance(part, dict):
+            part.update({key: value for key, value in said.items() if key in part})
+    config.update(said)
     if dtype is not None:
         config.pop("torch_dtype", None)
         config["dtype"] = str(dtype).removeprefix("torch.")
@@ -61,10 +74,11 @@ def _write_config(base: Path, folder: Path, dtype: torch.dtype | None) -> None:
 
 
 def _write_index(base: Path, folder: Path) -> None:
-    if (folder / _INDEX).exists() or not (base / _INDEX).is_file():
+    if not (base / _INDEX).is_file():
         return
+    tensors = [tensor for file in sorted(folder.glob("*.safetensors")) for tensor in read(file)]
     index = _json(base / _INDEX)
-    tensors = [tensor for file in folder.glob("*.safetensors") for tensor in read(file)]
+    index["weight_map"] = {tensor.name: tensor.file.name for tensor in tensors}
     index["metadata"] = {"total_size": sum(tensor.bytes for tensor in tensors)}
     write_whole(folder / _INDEX, json.dumps(index, indent=2) + "\n")
 

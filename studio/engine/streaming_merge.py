@@ -5,199 +5,211 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft.utils.other import get_pattern_key
 from safetensors import safe_open
 
 from studio.core.errors import StudioError
+from studio.engine import adapter_changes
+from studio.engine.adapter_changes import Change, Parts
 from studio.library import adapter_files
-from studio.library.adapter_files import AdapterConfig
-from studio.library.models import weights
+from studio.library.models import config_of, weights
 from studio.library.models.tensors import Tensor
 
 TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _NAMES = {dtype: name for name, dtype in TYPES.items()}
 _COPY_BYTES = 1 << 22
-_PLAIN_SETTINGS = ("use_dora", "modules_to_save", "trainable_token_indices", "lora_bias")
 
 Tick = Callable[[float], None]
 """Told the share done so far, up to 1; may raise to break off."""
 
+Quantize = Callable[[str, torch.Tensor], torch.Tensor]
+"""A base weight by name and in float32, as the model that was trained held it; float32."""
+
 
 @dataclass(frozen=True)
-class Delta:
-    """What an adapter adds to one weight: scale x B @ A, by the names of its two tensors."""
+class Output:
+    """One tensor to be written: the base's tensor it comes from, its shape and type
+    (safetensors' words), what the adapter does to it, and the file that it goes into."""
 
-    a: str
-    b: str
-    scale: float
-    flipped: bool
+    name: str
+    source: Tensor
+    shape: tuple[int, ...]
+    dtype: str
+    change: Change | None
+
+    @property
+    def bytes(self) -> int:
+        """Its size in the file."""
+        if self.dtype == self.source.dtype and self.shape == self.source.shape:
+            return self.source.bytes
+        return math.prod(self.shape) * TYPES[self.dtype].itemsize
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which tensors are copied, which are changed and how. `dtype` None keeps each one's own."""
+    """All that is to be written, and what config.json has to say of it that the base's doesn't."""
 
     adapter: Path
-    tensors: dict[str, Tensor]
-    deltas: dict[str, Delta]
-    dtype: torch.dtype | None
+    outputs: tuple[Output, ...]
+    settings: dict[str, object]
 
     @property
     def bytes(self) -> int:
         """Size of the tensors to be written."""
-        return sum(_size(tensor, _target(self, tensor)) for tensor in self.tensors.values())
-
-
-def can_stream(config: AdapterConfig, adapter: Iterable[str]) -> bool:
-    """Whether the adapter is nothing but pairs of A and B on linear layers."""
-    if any(config.whole.get(setting) for setting in _PLAIN_SETTINGS):
-        return False
-    return all(
-        adapter_files.module_of(key) and key.endswith((".lora_A.weight", ".lora_B.weight"))
-        for key in adapter
-    )
+        return sum(output.bytes for output in self.outputs)
 
 
 def plan(base: Path, adapter: Path, dtype: torch.dtype | None = None) -> Plan:
-    """Match every tensor of the adapter with the weight it changes.
+    """Match every tensor of the adapter with the weight it changes. `dtype` None keeps the base's.
 
-    Raises StudioError when the two don't fit, or the base is quantised.
+    A head that was tied to the embeddings is written apart once one of the two differs. Raises
+    StudioError when adapter and base don't fit, the adapter can't be merged, or the base is
+    quantised.
     """
-    adapter_files.check_shapes(adapter, base)
-    config, keys = adapter_files.read_config(adapter), adapter_files.read_tensors(adapter)
-    tensors = weights.read(base)[0]
-    deltas: dict[str, Delta] = {}
-    for module in {adapter_files.module_of(key) for key in keys}:
-        name = adapter_files.match(module, tensors)
-        _refuse_quantised(tensors[name])
-        deltas[name] = _delta(config, module, keys)
-    if len(deltas) * 2 != len(keys):
-        raise _unpaired(adapter, len(keys) - 2 * len(deltas))
-    return Plan(adapter, tensors, deltas, dtype)
+    tensors, config = weights.read(base)[0], config_of(base)
+    settings = _settings_of(config)
+    embeddings = adapter_changes.embeddings(tensors)
+    tied = bool(embeddings) and bool(settings.get("tie_word_embeddings", _no_head(tensors)))
+    changes = adapter_changes.changes(adapter, tensors, tied=tied)
+    keys = adapter_files.read_tensors(adapter)
+    said: dict[str, object] = {}
+    if tied and _parted(changes, embeddings):
+        said["tie_word_embeddings"] = False
+        head = _head_name(changes, tensors, embeddings)
+        tensors.setdefault(head, tensors[embeddings])
+    outputs = [
+        _output(name, tensor, changes.get(name), keys, dtype) for name, tensor in tensors.items()
+    ]
+    rows = next((out.shape[0] for out in outputs if out.name == embeddings), 0)
+    if rows and rows != tensors[embeddings].shape[0]:
+        said["vocab_size"] = rows
+    return Plan(adapter, tuple(outputs), said)
 
 
-def write(todo: Plan, folder: Path, tick: Tick = lambda share: None) -> None:
+def write(
+    todo: Plan, folder: Path, tick: Tick = lambda share: None, held: Quantize | None = None
+) -> None:
     """Write the merged weights into `folder`, cut into files as the base is.
 
-    Sums are computed in float32 and rounded once, as peft's merge_and_unload does in place.
+    Sums are computed in float32 and rounded once. `held` turns a base's weight into what the
+    adapter was trained on, where that was something else (a quantized one).
     """
-    files = sorted({tensor.file for tensor in todo.tensors.values()})
     whole, done = max(1, todo.bytes), 0
     with safe_open(todo.adapter / adapter_files.WEIGHTS, "pt") as parts:
-
-        def delta(name: str) -> torch.Tensor | None:
-            return _product(parts, todo.deltas[name]) if name in todo.deltas else None
-
-        for file in files:
-            tensors = {n: t for n, t in todo.tensors.items() if t.file == file}
+        for file, outputs in _by_file(todo).items():
             with (folder / file.name).open("wb") as out:
-                out.write(_header(file, tensors, todo))
-                for name, tensor in _in_order(tensors):
-                    _write_tensor(out.write, tensor, delta(name), _target(todo, tensor))
-                    done += _size(tensor, _target(todo, tensor))
+                out.write(_header(file, outputs))
+                for output in outputs:
+                    _write_tensor(out.write, output, parts, held)
+                    done += output.bytes
                     tick(done / whole)
 
 
-def _delta(config: AdapterConfig, module: str, keys: dict[str, Tensor]) -> Delta:
-    prefix = next(key for key in keys if adapter_files.module_of(key) == module).split(".lora_")[0]
-    a, b = f"{prefix}.lora_A.weight", f"{prefix}.lora_B.weight"
-    ranks, alphas = config.whole.get("rank_pattern") or {}, config.whole.get("alpha_pattern") or {}
-    rank = int(ranks.get(get_pattern_key(list(ranks), module), config.rank))
-    alpha = float(alphas.get(get_pattern_key(list(alphas), module), config.alpha))
-    if a not in keys or b not in keys or keys[a].shape[0] != rank or keys[b].shape[-1] != rank:
-        raise StudioError(
-            "Damaged adapter",
-            f"The weights for {module} aren't a pair of rank {rank}, as its settings say.",
-            "Copy or download the adapter again.",
-        )
-    scale = alpha / math.sqrt(rank) if config.whole.get("use_rslora") else alpha / rank
-    return Delta(a, b, scale, bool(config.whole.get("fan_in_fan_out")))
+def _output(
+    name: str, tensor: Tensor, change: Change | None, keys: dict[str, Tensor],
+    dtype: torch.dtype | None,
+) -> Output:  # fmt: skip
+    if change:
+        _refuse_quantised(tensor)
+    shape = adapter_changes.shape_of(change, keys, tensor.shape) if change else tensor.shape
+    wanted = _NAMES[dtype] if dtype and tensor.dtype in TYPES else tensor.dtype
+    return Output(name, tensor, shape, wanted, change)
 
 
-def _product(parts: Any, delta: Delta) -> torch.Tensor:
-    a, b = parts.get_tensor(delta.a).float(), parts.get_tensor(delta.b).float()
-    product: torch.Tensor = b @ a
-    return (product.T if delta.flipped else product) * delta.scale
+def _settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """The language model's part of a config."""
+    text = config.get("text_config")
+    return config | text if isinstance(text, dict) else config
+
+
+def _no_head(tensors: dict[str, Tensor]) -> bool:
+    return not any(map(adapter_changes.is_head, tensors))
+
+
+def _parted(changes: dict[str, Change], embeddings: str) -> bool:
+    """Whether head and embeddings are no longer the same. Rows of trained tokens stay shared."""
+    if any(map(adapter_changes.is_head, changes)):
+        return True
+    change = changes.get(embeddings)
+    return bool(change and (change.whole or change.a))
+
+
+def _head_name(changes: dict[str, Change], tensors: dict[str, Tensor], embeddings: str) -> str:
+    for name in (*changes, *tensors):
+        if adapter_changes.is_head(name):
+            return name
+    return "embed_out.weight" if embeddings.endswith("embed_in.weight") else "lm_head.weight"
 
 
 def _write_tensor(
-    put: Callable[[bytes], object],
-    tensor: Tensor,
-    delta: torch.Tensor | None,
-    dtype: str,
+    put: Callable[[memoryview], object], output: Output, parts: Parts, held: Quantize | None
 ) -> None:
-    if delta is None and dtype == tensor.dtype:
-        _copy(put, tensor)
+    change, source = output.change, output.source
+    if change is None and output.dtype == source.dtype and held is None:
+        _copy(put, source)
         return
-    weight = _read(tensor).float()
-    if delta is not None:
-        weight = weight + delta
-    rounded = weight.to(TYPES[dtype]).contiguous()
+    weight = _read(source).float()
+    if held is not None:
+        weight = held(output.name, weight)
+    if change is not None:
+        weight = change.apply(weight, parts)
+    rounded = weight.to(TYPES[output.dtype]).contiguous()
     if not torch.isfinite(rounded).all():
         raise StudioError(
             "The merge overflows",
-            f"In {tensor.name} numbers grow beyond what {dtype} can hold.",
+            f"In {output.name} numbers grow beyond what {output.dtype} can hold.",
             "Merge into bfloat16 or float32, or train with a lower learning rate.",
         )
-    put(rounded.view(torch.uint8).numpy().tobytes() if rounded.dim() else _scalar(rounded))
+    put(memoryview(rounded.reshape(-1).view(torch.uint8).numpy()))
 
 
-def _scalar(value: torch.Tensor) -> bytes:
-    return value.reshape(1).view(torch.uint8).numpy().tobytes()
-
-
-def _copy(put: Callable[[bytes], object], tensor: Tensor) -> None:
+def _copy(put: Callable[[memoryview], object], tensor: Tensor) -> None:
     with tensor.file.open("rb") as source:
         source.seek(tensor.begin)
         left = tensor.bytes
         while left:
             chunk = source.read(min(left, _COPY_BYTES))
-            put(chunk)
+            put(memoryview(chunk))
             left -= len(chunk)
 
 
 def _read(tensor: Tensor) -> torch.Tensor:
+    """A copy of the tensor's content, in its own type."""
     with tensor.file.open("rb") as source:
         source.seek(tensor.begin)
-        content = bytearray(source.read(tensor.bytes))
+        content = bytearray(tensor.bytes)
+        source.readinto(content)
     return torch.frombuffer(content, dtype=TYPES[tensor.dtype]).view(tensor.shape)
 
 
-def _header(file: Path, tensors: dict[str, Tensor], todo: Plan) -> bytes:
+def _by_file(todo: Plan) -> dict[Path, list[Output]]:
+    found: dict[Path, list[Output]] = {}
+    for output in sorted(todo.outputs, key=lambda one: (one.source.file, one.source.begin)):
+        found.setdefault(output.source.file, []).append(output)
+    return found
+
+
+def _header(file: Path, outputs: list[Output]) -> bytes:
     with file.open("rb") as opened:
         raw = opened.read(struct.unpack("<Q", opened.read(8))[0])
     entries: dict[str, object] = {}
     if metadata := json.loads(raw).get("__metadata__"):
         entries["__metadata__"] = metadata
     place = 0
-    for name, tensor in _in_order(tensors):
-        dtype = _target(todo, tensor)
-        end = place + _size(tensor, dtype)
-        entries[name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": [place, end]}
+    for output in outputs:
+        end = place + output.bytes
+        entries[output.name] = {
+            "dtype": output.dtype, "shape": output.shape, "data_offsets": [place, end]
+        }  # fmt: skip
         place = end
     text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text
-
-
-def _in_order(tensors: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
-    return sorted(tensors.items(), key=lambda item: item[1].begin)
-
-
-def _target(todo: Plan, tensor: Tensor) -> str:
-    return _NAMES[todo.dtype] if todo.dtype and tensor.dtype in TYPES else tensor.dtype
-
-
-def _size(tensor: Tensor, dtype: str) -> int:
-    if dtype == tensor.dtype:
-        return tensor.bytes
-    return tensor.numbers * TYPES[dtype].itemsize
 
 
 def _refuse_quantised(tensor: Tensor) -> None:
@@ -208,11 +220,3 @@ def _refuse_quantised(tensor: Tensor) -> None:
             "would round the training away.",
             "Merge into the 16-bit model that the quantised one was made from.",
         )
-
-
-def _unpaired(adapter: Path, count: int) -> StudioError:
-    return StudioError(
-        "An adapter that can't be merged",
-        f"{abs(count)} weights of {adapter.name} have no place in the model.",
-        "Choose the model that the adapter was trained on.",
-    )

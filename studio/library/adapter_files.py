@@ -13,8 +13,9 @@ from studio.library.models.tensors import Tensor, Unreadable, read
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
+HEADS = ("lm_head", "embed_out", "output_layer")
 _PICKLED = "adapter_model.bin"
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
 
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 _OTHER_SHAPES = (
@@ -110,7 +111,7 @@ def module_of(key: str) -> str:
     """
     for part in (".lora_A.", ".lora_B."):
         if part in key:
-            return key.split(part)[0].removeprefix(_PREFIX)
+            return key.split(part)[0].removeprefix(PREFIX)
     return ""
 
 
@@ -135,6 +136,8 @@ def check_shapes(folder: Path, base: Path) -> None:
         if not module or not key.endswith(".weight"):
             continue
         name = match(module, model)
+        if not name and module.rsplit(".", 1)[-1] in HEADS:
+            continue  # tied to the embeddings
         if not name:
             raise _other_base(folder, base, f"the model has no layer {module}")
         weight = model[name]

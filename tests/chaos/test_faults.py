@@ -49,7 +49,6 @@ NO_WRITES = {
 }
 IN_ANOTHER = {
     ("studio/engine/checkpoint.py", "Checkpoints.drop_after"),  # as drop_from
-    ("studio/engine/merge.py", "_merge_whole"),  # in the same whole_folder as a plain merge
     ("studio/library/files.py", "_sweep"),  # clears up after each of them
     ("studio/library/runs.py", "preparing"),  # remove_folder
     ("studio/library/runs.py", "sweep_unprepared"),  # remove_folder

@@ -13,11 +13,12 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from studio.core.commands import Cancel, Merge
 from studio.core.errors import StudioError
 from studio.core.events import AnyEvent, Cancelled, Finished, Note, Stage
-from studio.engine import failures, merge, streaming_merge
+from studio.engine import adapter_changes, failures, merge, merged_files, streaming_merge
 from studio.engine.load import load_tokenizer
 from studio.library import adapters, jobs, models
 from studio.library.folders import Home
@@ -34,7 +35,9 @@ KINDS: dict[str, dict[str, Any]] = {
         "alpha_pattern": {"^model.layers.0.self_attn.k_proj": 3, "down_proj": 20},
     },
     "dora": {"use_dora": True},
-    "new head": {"target_modules": ["q_proj"], "modules_to_save": ["norm"]},
+    "new norm": {"target_modules": ["q_proj"], "modules_to_save": ["norm"]},
+    "rsdora with patterns": {"use_dora": True, "use_rslora": True, "rank_pattern": {"q_proj": 8}},
+    "trained tokens": {"target_modules": ["q_proj"], "trainable_token_indices": [1, 5, 7]},
 }
 
 
@@ -73,6 +76,18 @@ def in_bf16(base: Path, out: Path) -> Path:
     return out
 
 
+def untied(base: Path, out: Path) -> Path:
+    """The same model with a head of its own."""
+    shutil.copytree(base, out)
+    tensors = tensors_of(base)
+    torch.manual_seed(3)
+    tensors["lm_head.weight"] = torch.randn_like(tensors["model.embed_tokens.weight"])
+    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((out / "config.json").read_text("utf-8")) | {"tie_word_embeddings": False}
+    (out / "config.json").write_text(json.dumps(config), "utf-8")
+    return out
+
+
 def in_shards(base: Path, out: Path) -> Path:
     made.load(base).save_pretrained(out, max_shard_size="150KB")
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
@@ -91,6 +106,116 @@ def test_bit_for_bit_what_peft_merges(
     assert set(merged) == set(tensors_of(tiny_model))
     different = [name for name in merged if not torch.equal(merged[name], wanted[name])]
     assert not different
+
+
+ENDS: dict[str, dict[str, Any]] = {
+    "new head": {"modules_to_save": ["lm_head"]},
+    "new embeddings": {"modules_to_save": ["embed_tokens"]},
+    "both new": {"modules_to_save": ["embed_tokens", "lm_head"]},
+    "LoRA on the head": {"target_modules": ["q_proj", "lm_head"]},
+    "LoRA on the embeddings": {"target_modules": ["q_proj", "embed_tokens"]},
+    "trained tokens": {"trainable_token_indices": {"embed_tokens": [1, 5]}},
+}
+
+
+OF_TYING = pytest.mark.filterwarnings(
+    "ignore:Model has `tie_word_embeddings:UserWarning",
+    "ignore:Setting `save_embedding_layers`:UserWarning",
+)
+
+
+@OF_TYING
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("kind", ENDS)
+def test_both_ends_of_the_model(
+    home: Home, tmp_path: Path, tiny_model: Path, kind: str, tied: bool
+) -> None:
+    base = tiny_model if tied else untied(tiny_model, tmp_path / "untied")
+    adapter = made.make_adapter(
+        base, tmp_path / "adapter", **{"target_modules": ["q_proj"]} | ENDS[kind]
+    )
+    file = adapter / "adapter_model.safetensors"
+    tensors = load_file(file)
+    for name in tensors:
+        if "lora_" not in name and "base_layer" not in name:
+            tensors[name] = torch.randn_like(tensors[name])
+        elif "embedding" in name:
+            tensors[name] = torch.randn_like(tensors[name]) * 0.3
+    save_file(tensors, file, metadata={"format": "pt"})
+    result = run(home, base, adapter, tmp_path / "merged")
+    assert result["passport"]["grade"] == "pass"
+    ids = load_tokenizer(base)("The capital of France is Paris.")["input_ids"]
+    live = made.logits(made.with_peft(base, adapter), ids)
+    merged = made.logits(made.load(tmp_path / "merged"), ids)
+    torch.testing.assert_close(merged, live, atol=2e-4, rtol=1e-4)
+    assert (merged - made.logits(made.load(base), ids)).abs().max() > 0.01
+
+
+@pytest.mark.filterwarnings("ignore:Adapter 'default'. 4 LoRA tensor")
+def test_trained_biases(home: Home, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    torch.manual_seed(0)
+    shape: dict[str, Any] = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "vocab_size": 64,
+        "attention_bias": True,
+    }
+    config = LlamaConfig(num_hidden_layers=2, num_attention_heads=4, **shape)
+    LlamaForCausalLM(config).save_pretrained(base)
+    adapter = made.make_adapter(
+        base, tmp_path / "adapter", target_modules=["q_proj", "v_proj"], lora_bias=True,
+        init_lora_weights=True,
+    )  # fmt: skip
+    file = adapter / "adapter_model.safetensors"
+    tensors = load_file(file)
+    biases = [name for name in tensors if name.endswith("lora_B.bias")]
+    assert len(biases) == 4
+    tensors |= {name: torch.randn(32) for name in biases}
+    save_file(tensors, file, metadata={"format": "pt"})
+    todo = streaming_merge.plan(base, adapter)
+    (tmp_path / "out").mkdir()
+    streaming_merge.write(todo, tmp_path / "out")
+    merged, wanted = tensors_of(tmp_path / "out"), by_peft(base, adapter)
+    assert not [name for name in merged if not torch.equal(merged[name], wanted[name])]
+
+
+@OF_TYING
+def test_an_adapter_with_new_tokens_brings_their_tokenizer(
+    home: Home, tmp_path: Path, tiny_model: Path
+) -> None:
+    adapter = made.make_adapter(
+        tiny_model, tmp_path / "adapter", target_modules=["q_proj"],
+        modules_to_save=["embed_tokens", "lm_head"],
+    )  # fmt: skip
+    tokenizer = load_tokenizer(tiny_model)
+    tokenizer.add_tokens(["<left>", "<right>"])
+    tokenizer.save_pretrained(adapter)
+    file = adapter / "adapter_model.safetensors"
+    tensors = load_file(file)
+    for name in tensors:
+        if "lora_" not in name:
+            tensors[name] = torch.randn(len(tokenizer), tensors[name].shape[1])
+    save_file(tensors, file, metadata={"format": "pt"})
+    todo = streaming_merge.plan(tiny_model, adapter)
+    out = tmp_path / "out"
+    out.mkdir()
+    streaming_merge.write(todo, out)
+    merged_files.write(tiny_model, adapter, out, name="x", dtype=None, said=todo.settings)
+    model = made.load(out)
+    assert model.config.vocab_size == len(tokenizer)
+    ids = load_tokenizer(out)("<left>Paris<right>")["input_ids"]
+    assert len(tokenizer) - 1 in ids
+    key = next(name for name in tensors if name.endswith("lm_head.weight"))
+    assert torch.equal(model.lm_head.weight, tensors[key])
+
+
+def test_what_cannot_be_merged_is_named(home: Home, tmp_path: Path, tiny_model: Path) -> None:
+    adapter = made.make_adapter(tiny_model, tmp_path / "adapter", target_modules=["q_proj"])
+    path = adapter / "adapter_config.json"
+    config = json.loads(path.read_text("utf-8")) | {"target_parameters": ["experts.down_proj"]}
+    path.write_text(json.dumps(config), "utf-8")
+    assert "target_parameters" in refused(home, tiny_model, adapter, tmp_path / "merged").text
 
 
 def test_bit_for_bit_in_bfloat16_too(home: Home, tmp_path: Path, tiny_model: Path) -> None:
@@ -234,10 +359,10 @@ def test_the_passport_tells_a_lost_adapter(
     assert written == msgspec.to_builtins(good)
     assert all(isinstance(value, int | float) or len(value) < 10 for value in written.values())
 
-    def lose(parts: object, delta: streaming_merge.Delta) -> torch.Tensor:
+    def lose(parts: object, change: adapter_changes.Change) -> torch.Tensor:
         return torch.zeros(1, 1)
 
-    monkeypatch.setattr(streaming_merge, "_product", lose)
+    monkeypatch.setattr(adapter_changes, "product", lose)
     events = events_of(home, tiny_model, adapter, tmp_path / "lost")
     assert any(isinstance(event, Note) and "not what you trained" in event.text for event in events)
     assert isinstance(events[-1], Finished)
@@ -344,7 +469,7 @@ def test_progress_only_grows(home: Home, tmp_path: Path, tiny_model: Path) -> No
     context = engines.context_of(home, job)
     merge.run(context)
     stages = [event for event in engines.events_of(context) if isinstance(event, Stage)]
-    shares = [stage.share for stage in stages]
+    shares = [stage.share for stage in stages if stage.share is not None]
     assert len(shares) > 3
     assert shares == sorted(shares)
     assert shares[-1] <= 1

@@ -23,8 +23,9 @@ def make_adapter(model: Path, out: Path, seed: int = 0, **settings: Any) -> Path
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*", FutureWarning)
         torch.manual_seed(seed)
-        options = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear"} | settings
-        config = LoraConfig(task_type="CAUSAL_LM", init_lora_weights="gaussian", **options)
+        options = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear"}
+        options |= {"init_lora_weights": "gaussian"} | settings
+        config = LoraConfig(task_type="CAUSAL_LM", **options)
         peft = get_peft_model(load(model), config)
         for name, weight in peft.named_parameters():
             if "lora_B" in name:
