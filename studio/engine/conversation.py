@@ -141,11 +141,14 @@ def _refuse_another_base(model: Any, folder: Path) -> None:
     with safe_open(folder / adapter_files.WEIGHTS, "pt") as parts:
         for key in copies:
             weight = own.get(key.removeprefix(adapter_files.PREFIX).replace(".base_layer.", "."))
-            given = parts.get_tensor(key).to(weight) if weight is not None else None
-            if given is None or given.shape != weight.shape or not torch.equal(given, weight):
+            if weight is None or not _equal(parts.get_tensor(key), weight):
                 raise StudioError(
                     "An adapter with a base of its own",
                     f"{folder.name} brings weights of the base along that differ from the base's "
                     f"({key.removeprefix(adapter_files.PREFIX)}).",
                     "Choose the model that the adapter was trained on.",
                 )
+
+
+def _equal(given: torch.Tensor, weight: torch.Tensor) -> bool:
+    return given.shape == weight.shape and torch.equal(given.to(weight), weight)
