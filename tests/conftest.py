@@ -35,6 +35,7 @@ os.environ[ENVIRONMENT] = str(Path(_nowhere.name) / "home")
 os.environ["HF_HOME"] = str(Path(_nowhere.name) / "hub")
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
 os.environ.pop("HF_TOKEN", None)
+os.environ["FINETUNE_STUDIO_SPARE"] = "no"  # its imports take seconds; its own tests turn it on
 
 hypothesis.settings.register_profile("studio", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("studio")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import BinaryIO
 
 from studio.core import commands
 from studio.core.commands import OUTLIVES_CLIENT
-from studio.engine import failures, process
+from studio.engine import failures, process, spare
 from studio.engine.channel import Channel
 from studio.engine.job import Context
 from studio.library import jobs
@@ -30,21 +31,33 @@ _MODULES: dict[type, str] = {
     commands.Import: "convert",
     commands.Score: "score",
     commands.Measure: "measure",
+    commands.Probe: "probe",
 }
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do the job that `--home DIR --folder DIR` name. Returns the exit code: 0 ended as wished,
-    1 failed for a reason that a person can mend, 3 our fault."""
+    """Do the job that `--home DIR --folder DIR` name, or wait for one with `--spare`.
+
+    Returns the exit code: 0 ended as wished, 1 failed for a reason that a person can mend, 3 our
+    fault.
+    """
     parser = argparse.ArgumentParser(prog="finetune-studio engine")
     parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
+    job = parser.add_mutually_exclusive_group(required=True)
+    job.add_argument("--folder", type=Path)
+    job.add_argument("--spare", action="store_true", help="get ready, read the folder from stdin")
     options = parser.parse_args(argv)
-    return work(options.home, options.folder)
+    folder, pipe = options.folder, None
+    if options.spare:
+        folder, pipe = spare.wait(Home(options.home).logs / "spare.log")
+    status = work(options.home, folder, pipe)
+    gc.freeze()  # the interpreter's last search through every object takes two seconds
+    return status
 
 
-def work(home: Path, folder: Path) -> int:
-    """Do the job of this folder; the exit code."""
+def work(home: Path, folder: Path, pipe: BinaryIO | None = None) -> int:
+    """Do the job of this folder; the exit code. `pipe` is what was standard input, where that is
+    claimed already."""
     places = JobFolder(folder)
     lock = Lock(places.lock)
     if not _taken(lock):
@@ -52,7 +65,10 @@ def work(home: Path, folder: Path) -> int:
         return USERS_TO_MEND
     try:
         channel = Channel(folder)
-        pipe = process.settle(places.engine_log)
+        if pipe is None:
+            pipe = process.settle(places.engine_log)
+        else:
+            process.print_to(places.engine_log)
         return _work(Home(home), places, channel, pipe)
     finally:
         lock.release()

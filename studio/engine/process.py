@@ -31,7 +31,7 @@ def settle(log: Path) -> BinaryIO:
     """
     os.environ.update(ENVIRONMENT)
     pipe = _claim_input()
-    _print_to(log)
+    print_to(log)
     return pipe
 
 
@@ -55,7 +55,9 @@ def _claim_input() -> BinaryIO:
     return os.fdopen(kept, "rb", buffering=0)
 
 
-def _print_to(log: Path) -> None:
+def print_to(log: Path) -> None:
+    """Send all that this process prints from now on to `log`, also what libraries print that kept
+    the descriptors they found."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()

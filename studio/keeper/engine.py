@@ -4,61 +4,44 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 import psutil
 
-import studio
 from studio.core import commands, events
 from studio.core.commands import AnyCommand
-from studio.core.errors import StudioError
 from studio.core.events import AnyEvent
 from studio.core.run_state import RunState, after
 from studio.core.stall import StallGuard
 from studio.core.wire import JobRow
-from studio.keeper import outcome, shutdown, sweep
+from studio.keeper import launching, outcome, shutdown, sweep
+from studio.keeper.spare import Spare
 from studio.keeper.watch import Cursor
 from studio.library import jobs, locks
 from studio.library.files import sweep_partials
 from studio.library.folders import Home, JobFolder
 
-COMMAND = "FINETUNE_STUDIO_ENGINE"
-_ENVIRONMENT = {"PYTHONUTF8": "1", "PYTHONFAULTHANDLER": "1"}
 FINAL = (events.Finished, events.Paused, events.Cancelled, events.Failed)
 OUTLIVES = tuple(str(job.__struct_config__.tag) for job in commands.OUTLIVES_CLIENT)
 
 
-def launch(home: Home, folder: Path, owner: object, scale: float) -> Engine:
-    """Start the engine of a job folder; StudioError where the system won't."""
+def launch(home: Home, folder: Path, owner: object, scale: float, spare: Spare) -> Engine:
+    """Start the engine of a job folder, or give the job to the spare one; StudioError where the
+    system won't."""
     kind = str(type(jobs.job_of(folder)).__struct_config__.tag)
     engine = Engine(folder, kind, owner, scale)
     engine.begin()
-    log = JobFolder(folder).engine_log
-    outlives = kind in OUTLIVES
-    with log.open("ab") as output:
+    with JobFolder(folder).engine_log.open("ab") as output:
         engine.printed_from = output.seek(0, os.SEEK_END)
-        try:
-            engine.process = subprocess.Popen(
-                [*_command(), "--home", str(home.root), "--folder", str(folder)],
-                stdin=subprocess.DEVNULL if outlives else subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=Path(studio.__file__).parent.parent,
-                env=os.environ | _ENVIRONMENT | {sweep.MARK: str(folder)},
-                start_new_session=True,
-                creationflags=_windows_flags(),
-            )
-        except OSError as error:
-            raise StudioError(
-                "The engine can't be started",
-                f"The system refused: {error.strerror or error}.",
-                "Check the installation with “finetune-studio doctor”.",
-            ) from error
+        if taken := spare.take(folder, {}):
+            engine.process, engine.mark = taken
+        else:
+            words = ["--home", str(home.root), "--folder", str(folder)]
+            listens = kind not in OUTLIVES
+            engine.process = launching.start(words, str(folder), output, listens=listens)
     engine.pid = engine.process.pid
     return engine
 
@@ -71,6 +54,7 @@ def adopt(folder: Path, scale: float, loading: int | None = None) -> Engine:
     engine.pid = loading or locks.holder(JobFolder(folder).lock)
     with contextlib.suppress(psutil.Error):
         engine.foreign = psutil.Process(engine.pid) if engine.pid else None
+        engine.mark = sweep.mark_of(engine.foreign)
     engine.begin() if loading else engine.catch_up()
     if kind not in OUTLIVES:
         engine.ladder = shutdown.abandoned(time.monotonic(), scale)
@@ -87,6 +71,7 @@ class Engine:
         self.process: subprocess.Popen[bytes] | None = None
         self.foreign: psutil.Process | None = None
         self.pid: int | None = None
+        self.mark = ""
         self.state = RunState()
         self.ladder: shutdown.Ladder | None = None
         self.printed_from = 0
@@ -179,7 +164,7 @@ class Engine:
 
     def _gone(self) -> bool:
         if self.process is not None:
-            return _exited(self.process)
+            return launching.exited(self.process)
         if self.foreign is not None:
             try:
                 return self.foreign.status() == psutil.STATUS_ZOMBIE
@@ -210,7 +195,7 @@ class Engine:
         """Kill its group before the process is reaped: then its number may become another's."""
         if self.process is not None and self.process.returncode is None:
             sweep.signal_group(self.process.pid, kill=True)
-        sweep.sweep(self.folder)
+        sweep.sweep(self.folder, self.mark)
         _sweep_target(self.folder)
         self._close_input()
         code = self.process.wait() if self.process else None
@@ -245,31 +230,9 @@ class Engine:
                 self.process.stdin.close()
 
 
-def _command() -> list[str]:
-    if named := os.environ.get(COMMAND):
-        return shlex.split(named, posix=os.name == "posix")
-    return [sys.executable, "-m", "studio", "engine"]
-
-
 def _sweep_target(folder: Path) -> None:
     """Delete what a killed merge or import had written, which lies beside its target."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         job = jobs.job_of(folder)
         if isinstance(job, commands.Merge | commands.Import):
             sweep_partials(Path(job.out).parent, Path(job.out).name)
-
-
-def _windows_flags() -> int:
-    if sys.platform != "win32":
-        return 0
-    return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW
-
-
-def _exited(process: subprocess.Popen[bytes]) -> bool:
-    """Whether it exited; where the system allows, without reaping it yet."""
-    if sys.platform != "linux" or process.returncode is not None:
-        return process.poll() is not None
-    try:
-        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return process.poll() is not None

@@ -18,6 +18,7 @@ from studio.core.upgrades import Newer
 from studio.core.wire import JobRow
 from studio.keeper import outcome, sweep
 from studio.keeper.engine import FINAL, OUTLIVES, Engine, adopt, launch
+from studio.keeper.spare import Spare
 from studio.keeper.watch import Cursor
 from studio.library import jobs, runs
 from studio.library.files import sweep_abandoned
@@ -35,6 +36,7 @@ class Engines:
         self._home = home
         self._scale = scale
         self._engines: dict[Path, Engine] = {}
+        self._spare = Spare(home, scale)
         self._retry_at: dict[Path, float] = {}
         self._lock = threading.RLock()
 
@@ -87,7 +89,7 @@ class Engines:
                 jobs.take_up(folder)
                 if job is not None:
                     jobs.set_job(folder, job)
-                self._engines[folder] = launch(self._home, folder, owner, self._scale)
+                self._engines[folder] = launch(self._home, folder, owner, self._scale, self._spare)
             except (OSError, msgspec.MsgspecError) as error:
                 raise StudioError(
                     "The job can't be started",
@@ -149,6 +151,17 @@ class Engines:
                     self._retry_at.pop(folder, None)
                     if jobs.living(folder):
                         self._adopt(folder)
+
+    def keep_warm(self, people: int) -> None:
+        """See to the spare engine; `people` is how many there are who may want a job next."""
+        with self._lock:
+            computing = sum(engine.kind != "chat" for engine in self._engines.values())
+            self._spare.tick(time.monotonic(), people, computing)
+
+    def leave(self) -> None:
+        """The keeper ends: the engines go on, the spare doesn't."""
+        with self._lock:
+            self._spare.leave()
 
     def _over(self, folder: Path, engine: Engine, now: float) -> bool:
         try:

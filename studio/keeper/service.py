@@ -24,6 +24,7 @@ from studio.keeper.engines import Engines
 from studio.keeper.guard import Guard
 from studio.keeper.machine import Sampler
 from studio.keeper.overseer import Overseer
+from studio.keeper.prober import Prober
 from studio.keeper.queue import QueueOverseer
 from studio.keeper.system import System, here
 from studio.keeper.visitor import Visitor
@@ -57,7 +58,8 @@ class Service:
         self._queue = QueueOverseer(
             home, self.engines, self._system, self._push_queue, self._holding
         )
-        self._overseers: list[Overseer] = [self._guard, self._queue]
+        prober = Prober(home, self.engines)
+        self._overseers: list[Overseer] = [self._guard, self._queue, prober]
         self._overseeing = threading.RLock()
         self._complaint = ""
 
@@ -79,6 +81,7 @@ class Service:
             self.leaving.wait(BUSY_SECONDS if self._rows else QUIET_SECONDS)
         door.close()
         self._sampler.leave()
+        self.engines.leave()
         with self._overseeing:
             for overseer in self._overseers:
                 overseer.leave()
@@ -95,6 +98,7 @@ class Service:
         self._oversee(now)
         self._push_rows(now)
         busy = any(overseer.busy for overseer in self._overseers)
+        self.engines.keep_warm(len(self._visitors) + busy)
         return bool(self._visitors or self._rows or busy)
 
     def _oversee(self, now: float) -> None:

@@ -14,14 +14,15 @@ _LOOK_SECONDS = 0.01
 MARK = "FINETUNE_STUDIO_JOB"
 
 
-def sweep(folder: Path, seconds: float = 3.0) -> int:
-    """Kill every process that carries the folder's mark; the number of those left.
+def sweep(folder: Path, mark: str = "", seconds: float = 3.0) -> int:
+    """Kill every process that carries the folder's mark, or `mark`, which an engine has that was
+    a spare before; the number of those left.
 
     The mark is an environment variable, which children inherit: it also finds those that left
     the engine's session and those of an engine that an earlier keeper launched.
     """
     until = time.monotonic() + seconds
-    while found := marked().get(str(folder)):
+    while found := _carrying(str(folder), mark):
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -40,6 +41,17 @@ def signal_group(process: int, *, kill: bool) -> None:
             psutil.Process(process).kill()
         else:
             psutil.Process(process).terminate()
+
+
+def mark_of(process: psutil.Process | None) -> str:
+    """What it was marked with when it began; empty where it has no mark or can't be asked."""
+    with contextlib.suppress(psutil.Error, OSError):
+        return process.environ().get(MARK, "") if process else ""
+    return ""
+
+
+def _carrying(*marks: str) -> list[psutil.Process]:
+    return [process for mark, found in marked().items() if mark in marks for process in found]
 
 
 def marked() -> dict[str, list[psutil.Process]]:
