@@ -87,3 +87,13 @@ def holder(path: Path) -> int | None:
         return int(path.read_bytes())
     except (OSError, ValueError):
         return None
+
+
+def taken(lock: Lock, seconds: float) -> bool:
+    """Take the lock as soon as it is free; False where it isn't within so many seconds."""
+    until = time.monotonic() + seconds
+    while not lock.acquire():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True

@@ -35,33 +35,40 @@ def need(wanted: Recipe, tokens: int = 0) -> Need:
     return found
 
 
+def near(count: int, bytes: int) -> bool:
+    """Whether it is so many bytes and what its files need beside them."""
+    return bytes < count < bytes + 100_000
+
+
 def test_an_adapters_checkpoint_is_its_weights_and_two_states() -> None:
     found = need(recipe())
-    assert found.checkpoint_bytes == 12 * Q_PROJ
-    assert found.best_bytes == 4 * Q_PROJ
-    assert found.result_bytes == 2 * 4 * Q_PROJ
+    assert near(found.checkpoint_bytes, 12 * Q_PROJ)
+    assert near(found.best_bytes, 4 * Q_PROJ)
+    assert near(found.result_bytes, 2 * 4 * Q_PROJ)
     # two are kept, a third is being written; so are the best weights that each knows of
-    assert found.total_bytes == 3 * (12 + 4) * Q_PROJ + disk.SPARE_BYTES
+    assert found.total_bytes == (3 * (found.checkpoint_bytes + found.best_bytes) + disk.SPARE_BYTES)
 
 
 def test_what_is_kept_and_learnt_counts() -> None:
-    most = need(recipe(keep_checkpoints=5))
-    assert most.total_bytes == 6 * 16 * Q_PROJ + disk.SPARE_BYTES
+    two, five = need(recipe()), need(recipe(keep_checkpoints=5))
+    more = five.total_bytes - two.total_bytes
+    assert more == 3 * (two.checkpoint_bytes + two.best_bytes)
     assert need(recipe(keep_best=False)).best_bytes == 0
     assert need(recipe(eval_share=0.0)).best_bytes == 0
-    assert need(recipe(optimizer="adamw_8bit")).checkpoint_bytes == 6 * Q_PROJ
-    assert need(recipe(), tokens=1000).total_bytes - need(recipe()).total_bytes == 16_000
+    assert need(recipe(optimizer="adamw_8bit")).checkpoint_bytes < 0.6 * two.checkpoint_bytes
+    assert need(recipe(), tokens=1000).total_bytes - two.total_bytes == 16_000
 
 
 def test_the_model_of_full_fine_tuning_counts_where_it_is_the_most() -> None:
     wanted = recipe("full", keep_checkpoints=1, keep_best=False, optimizer="adafactor")
     found = need(wanted)
-    assert found.result_bytes == 2 * MODEL.parameters
+    assert near(found.result_bytes, 2 * MODEL.parameters)
     assert found.total_bytes == 2 * found.checkpoint_bytes + disk.SPARE_BYTES
     heavy = msgspec.structs.replace(MODEL, tensor_bytes=100 * MODEL.parameters)
     other = disk.needed(wanted, heavy, CPU)
     assert other is not None
-    assert other.total_bytes == (other.checkpoint_bytes + 100 * MODEL.parameters + disk.SPARE_BYTES)
+    assert other.total_bytes == other.checkpoint_bytes + other.result_bytes + disk.SPARE_BYTES
+    assert near(other.result_bytes, 100 * MODEL.parameters)
 
 
 def test_of_an_unknown_architecture_nothing_is_said() -> None:
