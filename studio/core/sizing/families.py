@@ -144,7 +144,7 @@ LIKE_LLAMA: dict[str, Traits] = {
         mlp_bias="mlp_bias",
     ),
     "mistral": Traits(defaults=MISTRAL | {"sliding_window": 4096}, windows="all"),
-    "qwen2": Traits(defaults=QWEN2, qkv_bias=True, windows="upper", head_dim=""),
+    "qwen2": Traits(defaults=QWEN2, qkv_bias=True, windows="upper"),
     "qwen3": Traits(
         defaults=QWEN2 | {"head_dim": 128},
         qkv_bias="attention_bias",
@@ -189,7 +189,6 @@ LIKE_LLAMA: dict[str, Traits] = {
         defaults=_MIXTURE_OF_QWEN2,
         qkv_bias="qkv_bias",
         windows="odd",
-        head_dim="",
         experts="qwen",
     ),
     "qwen3_moe": Traits(
@@ -211,7 +210,7 @@ LIKE_LLAMA: dict[str, Traits] = {
         gated=False,
         modules={"o_proj": "dense", "up_proj": "fc1", "down_proj": "fc2"},
     ),
-    "phi3": Traits(defaults=_PHI3, fused=True, windows="all", head_dim=""),
+    "phi3": Traits(defaults=_PHI3, fused=True, windows="all"),
     "stablelm": Traits(
         defaults=_STABLELM,
         qkv_bias="use_qkv_bias",
@@ -224,7 +223,6 @@ LIKE_LLAMA: dict[str, Traits] = {
         qkv_bias="attention_bias",
         out_bias="attention_bias",
         mlp_bias="mlp_bias",
-        head_dim="",
     ),
     "smollm3": Traits(
         defaults=LLAMA
@@ -279,7 +277,6 @@ LIKE_LLAMA: dict[str, Traits] = {
         out_bias="attention_bias",
         norm="layer",
         norm_values=0,
-        head_dim="",
     ),
     "olmo2": Traits(
         defaults=LLAMA | {"vocab_size": 50304},

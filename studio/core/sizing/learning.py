@@ -1,43 +1,92 @@
-"""What learns: the adapter, its gradients and the optimizer's states."""
+"""What learns: the adapter, its gradients and the optimizer's states; equal to the byte."""
 
 from __future__ import annotations
 
-from studio.core.recipe import Optimizer
-from studio.core.sizing.plan import Plan
-from studio.core.sizing.shapes import Shapes
+from math import prod
 
-OPTIMIZER_BYTES: dict[Optimizer, float] = {
-    "adamw": 8.0,
-    "paged_adamw": 8.0,
-    "adamw_8bit": 2.0,
-    "paged_adamw_8bit": 2.0,
-    "adafactor": 0.1,
-}
+from studio.core.sizing.plan import Plan
+from studio.core.sizing.shapes import Shapes, Tensor
+
+_EIGHT_BIT_BLOCK = 256
+_EIGHT_BIT_LEAST = 4096
+_EIGHT_BIT_CODES = 2 * 256 * 4
+
+
+def learnt(shapes: Shapes, plan: Plan) -> tuple[Tensor, ...]:
+    """The parameter tensors that learn: all of the model's, or two for each targeted layer,
+    (rank, inputs) and (outputs, rank) (LoRA, arXiv 2106.09685)."""
+    if plan.full:
+        return shapes.tensors()
+    found = []
+    for one in shapes.targeted(plan.targets):
+        found += [
+            Tensor(name="lora_A.weight", shape=(plan.rank, one.inputs), count=one.count),
+            Tensor(name="lora_B.weight", shape=(one.outputs, plan.rank), count=one.count),
+        ]
+    return tuple(found)
 
 
 def trainable(shapes: Shapes, plan: Plan) -> int:
     """Values that learn: all of them, or rank x (inputs + outputs) of each targeted layer."""
     if plan.full:
         return shapes.parameters
-    targeted = shapes.targeted(plan.targets)
-    return plan.rank * sum((one.inputs + one.outputs) * one.count for one in targeted)
+    sides = sum((one.inputs + one.outputs) * one.count for one in shapes.targeted(plan.targets))
+    return plan.rank * sides
+
+
+def value_bytes(plan: Plan) -> int:
+    """Bytes of a weight that learns, and of its gradient."""
+    return plan.weight_bytes if plan.full else plan.adapter_bytes
 
 
 def adapter_bytes(shapes: Shapes, plan: Plan) -> int:
-    """The adapter's own weights, kept in fp32; none in full fine-tuning."""
+    """The adapter's own weights; none in full fine-tuning."""
     return 0 if plan.full else plan.adapter_bytes * trainable(shapes, plan)
 
 
 def gradient_bytes(shapes: Shapes, plan: Plan) -> int:
     """One gradient for each value that learns, in that value's type."""
-    each = plan.weight_bytes if plan.full else plan.adapter_bytes
-    return each * trainable(shapes, plan)
+    return value_bytes(plan) * trainable(shapes, plan)
 
 
 def optimizer_bytes(shapes: Shapes, plan: Plan) -> int:
-    """AdamW keeps two values a weight in its type, 8-bit AdamW two bytes; Adafactor rows and
-    columns alone. Paged states are counted in full: they leave the card only under pressure."""
-    each = OPTIMIZER_BYTES[plan.optimizer]
-    if plan.full and plan.weight_bytes == 2:
-        each = min(each, 4.0)
-    return int(each * trainable(shapes, plan))
+    """The optimizer's states. Paged ones are counted in full: they leave the card only under
+    pressure; without a card there is nothing to page."""
+    tensors = learnt(shapes, plan)
+    match plan.optimizer:
+        case "adafactor":
+            return sum(one.count * adafactor_bytes(one) for one in tensors)
+        case "adamw_8bit" | "paged_adamw_8bit":
+            states = sum(one.count * adamw_8bit_bytes(one) for one in tensors)
+            return states + _EIGHT_BIT_CODES * any(map(_in_eight_bits, tensors))
+        case "paged_adamw" if plan.on_gpu:
+            return 8 * trainable(shapes, plan)
+    return sum(one.count * adamw_bytes(one, value_bytes(plan)) for one in tensors)
+
+
+def adamw_bytes(tensor: Tensor, each: int) -> int:
+    """Two states a value, in the value's type, and the step (torch.optim.AdamW, fused)."""
+    return 2 * each * prod(tensor.shape) + 4
+
+
+def adamw_8bit_bytes(tensor: Tensor) -> int:
+    """Two bytes a value and two scales for each 256; under 4096 values, and for embeddings, which
+    the engine excepts, two states in fp32 (bitsandbytes, Optimizer2State.init_state)."""
+    values = prod(tensor.shape)
+    if not _in_eight_bits(tensor):
+        return 8 * values
+    return 2 * values + 8 * -(-values // _EIGHT_BIT_BLOCK)
+
+
+def adafactor_bytes(tensor: Tensor) -> int:
+    """The mean square of each row and of each column; of each value where there is but one
+    dimension (arXiv 1804.04235; transformers.Adafactor, fp32), and the size of the weight."""
+    if len(tensor.shape) < 2:
+        return 4 * prod(tensor.shape) + 4
+    *first, rows, columns = tensor.shape
+    return 4 * prod(first) * (rows + columns) + 4
+
+
+def _in_eight_bits(tensor: Tensor) -> bool:
+    embeddings = tensor.name in ("embed_tokens.weight", "wpe.weight")
+    return prod(tensor.shape) >= _EIGHT_BIT_LEAST and not embeddings

@@ -79,7 +79,8 @@ class LlamaLike:
         elif self.traits.experts == "qwen":
             self.experts = fields.optional("num_experts")
             self.expert_width = fields.whole("moe_intermediate_size")
-            self.shared = fields.optional("shared_expert_intermediate_size")
+            if self.kind == "qwen2_moe":
+                self.shared = fields.whole("shared_expert_intermediate_size")
             dense = set(fields.several("mlp_only_layers") or ())
             step = fields.whole("decoder_sparse_step")
             places = [n for n in range(layers) if n not in dense and (n + 1) % step == 0]

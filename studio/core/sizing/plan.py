@@ -10,7 +10,7 @@ from studio.core.facts import Machine
 from studio.core.lengths import MICRO_BATCH_TOKENS
 from studio.core.recipe import Method, Optimizer, Recipe
 
-Attention = Literal["sdpa", "flash", "eager"]
+Attention = Literal["sdpa", "flash", "eager", "rows"]
 Logits = Literal["chunked", "full"]
 Quantized = Literal["", "nf4", "int8"]
 
@@ -28,7 +28,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `weight_bytes` is that of a weight which isn't quantized, `compute_bytes` that of a value in
     matrix products and in the residual stream, `adapter_bytes` that of an adapter's weight.
     `autocast`: weights that learn are fp32 and are cast for each product. A micro-batch has
-    `rows` rows of `length` tokens each, padding included.
+    `rows` rows of `length` tokens each, padding included; `learnt` of them are trained on (0: all)
+    and steps of several micro-batches are `accumulating`. Attention by "rows" is this studio's own
+    on a processor; `peft` has an adapter computed by peft's layers instead of the studio's.
     """
 
     method: Method
@@ -37,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     weight_bytes: int = 2
     adapter_bytes: int = 4
     quantized: Quantized = ""
+    double_quantization: bool = True
     autocast: bool = True
     rows: int = 1
     length: int = 512
@@ -48,6 +51,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rank: int = 16
     dropout: float = 0.0
     targets: str | tuple[str, ...] = "all-linear"
+    learnt: int = 0
+    accumulating: bool = False
+    peft: bool = False
 
     @property
     def tokens(self) -> int:
