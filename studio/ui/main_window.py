@@ -161,6 +161,7 @@ class MainWindow(QMainWindow):
         session.open_run.connect(self._open_on("runs", "open_run"))
         session.run_started.connect(self._open_on("runs", "open_run"))
         session.open_queue.connect(self._open_on("runs", "show_list"))
+        session.model_wanted.connect(self._open_on("new_run", "want_model"))
         session.open_chat.connect(self._open_on("chat", "open_chat"))
         session.machine_changed.connect(self.strip.show_machine)
         session.jobs_changed.connect(self.strip.show_jobs)

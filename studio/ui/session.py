@@ -47,6 +47,8 @@ class Session(QObject):
     open_page = Signal(str)
     open_run = Signal(str)
     open_queue = Signal()
+    model_wanted = Signal(str)
+    """A hub model's id: a new run is to start from it."""
     open_chat = Signal(str, list)
     """A model's folder and the folders of adapters to load with it."""
     said = Signal(str, str)

@@ -83,7 +83,7 @@ LIGHT = Tokens(
     ok="#0B7548", ok_bg="#E3F6EC", warn="#8F5A00", warn_bg="#FDF1DA",
     err="#BC2C34", err_bg="#FDE8E9",
     c1="#5B4BE8", c2="#0284C7", c3="#C96A00", c4="#0F8A57",
-    c5="#DB2777", c6="#5B960A", c7="#64748B", c8="#0F8C83", c9="#C2410C", c10="#8492A6",
+    c5="#DB2777", c6="#5B960A", c7="#64748B", c8="#0F8C83", c9="#C2410C", c10="#7B899E",
 )  # fmt: skip
 
 

@@ -258,6 +258,22 @@ def test_merge_and_its_passport(
     qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
 
 
+def test_a_qlora_adapter_has_two_bases(
+    merging: LibraryPage, home: Home, session: Session, qtbot: QtBot
+) -> None:
+    dialog = opened(merging, qtbot)
+    assert dialog.onto.isVisible()
+    dialog.onto.set_value("trained")
+    with qtbot.waitSignal(session.models_changed, timeout=SOON):
+        click(qtbot, dialog.start)
+    qtbot.waitUntil(dialog.pill.isVisible)
+    assert "Merged into the 4-bit base" in dialog.facts_line.text()
+    dialog.accept()
+    qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
+    pick(merging, 1, qtbot)
+    assert not opened(merging, qtbot).onto.isVisible()
+
+
 def test_a_merge_is_cancelled_and_leaves_nothing(
     merging: LibraryPage, home: Home, qtbot: QtBot
 ) -> None:

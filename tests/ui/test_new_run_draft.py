@@ -17,7 +17,7 @@ from studio.library import models
 from studio.library.folders import Home
 from studio.ui.pages.new_run import keeping
 from studio.ui.pages.new_run.draft import RecipeDraft
-from studio.ui.pages.new_run.fit_panel import PARTS, grouped
+from studio.ui.pages.new_run.fit.room import room_of
 from studio.ui.pages.new_run.hyper_step import matching_preset
 from studio.ui.pages.new_run.wording import LABELS
 
@@ -129,9 +129,10 @@ def test_the_fit_follows_every_change(known: RecipeDraft) -> None:
 
 
 def test_the_parts_of_the_panel_add_up(known: RecipeDraft) -> None:
-    parts = grouped(known.estimate)
-    assert set(parts) <= set(PARTS)
-    assert sum(parts.values()) == known.estimate.expected_bytes
+    room, estimate = room_of(known.estimate, known.around.target), known.estimate
+    assert sum(room.parts.values()) == estimate.expected_bytes + estimate.parts["context"]
+    assert room.upper - room.others == estimate.needed_bytes
+    assert room.total - room.others - room.reserve == estimate.available_bytes
 
 
 def test_the_recommended_method_is_taken_until_one_is_chosen(

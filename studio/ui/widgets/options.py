@@ -33,6 +33,7 @@ class OptionCard(Pressable):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self._height = height
         self._spoken: list[str] = []
+        self._shown: list[tuple[str, str]] = []
         self._title = ElidedLabel(title, "b", Qt.TextElideMode.ElideRight)
         self._text = label(text, "sub", wrap=True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -56,6 +57,9 @@ class OptionCard(Pressable):
 
     def set_pills(self, pills: Sequence[tuple[str, str]]) -> None:
         """Replace the pills: (text, tone) each."""
+        if list(pills) == self._shown:
+            return
+        self._shown = list(pills)
         clear(self._pills)
         self._spoken = [text for text, _ in pills]
         for text, tone in pills:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -13,15 +13,13 @@ from studio.core.cards import KnownCard
 from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.problem import Problem
 from studio.core.recipe import Recipe
+from studio.core.speed import Speed
 from studio.ui.pages.new_run.changes import differences, put
 from studio.ui.pages.new_run.reckoning import Reckoning
 
 SAVE_AFTER = 400
 """Milliseconds without a change until the draft is saved."""
 NEW: dict[str, Any] = {"model": "", "dataset": [], "method": "lora"}
-
-if TYPE_CHECKING:
-    from studio.core.speed import Speed
 
 
 class RecipeDraft(Reckoning):
@@ -167,7 +165,7 @@ class RecipeDraft(Reckoning):
     def plan_for(self, card: KnownCard | None) -> None:
         """Estimate for a card that isn't here; None comes back to this machine."""
         if card != self.around.planned:
-            self.around.planned = card
+            self.around.plan_for(card)
             self._other_surroundings()
 
     def _other_surroundings(self) -> None:

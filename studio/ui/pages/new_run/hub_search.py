@@ -10,11 +10,13 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.core.errors import StudioError
 from studio.core.hub import HubModel
-from studio.library import settings
+from studio.library import catalogue, settings
 from studio.library.folders import Home
 from studio.ui import format as say
 from studio.ui.background import Task
 from studio.ui.icons import IconLabel
+from studio.ui.pages.new_run.draft import RecipeDraft
+from studio.ui.pages.new_run.fit.badges import badges
 from studio.ui.session import Session
 from studio.ui.widgets import (
     Button,
@@ -35,6 +37,7 @@ SHOWN = 8
 
 def search(preparer: Any, home: Home, text: str, cancelled: Any) -> list[HubModel]:
     """Ask the hub, with the user's token where there is one."""
+    catalogue.known()  # read here, off the window's thread
     found: list[HubModel] = preparer.hub_search(
         text, settings.token(home) or "", SHOWN, cancelled=cancelled
     )
@@ -46,9 +49,9 @@ class HubSearch(QWidget):
 
     wanted = Signal(str)
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, draft: RecipeDraft) -> None:
         super().__init__()
-        self._session = session
+        self._session, self._draft = session, draft
         self._task: Task | None = None
         self.edit = LineEdit(
             "Search the Hugging Face hub",
@@ -111,12 +114,20 @@ class HubSearch(QWidget):
         button.setAccessibleName(f"Download {model.id}")
         button.clicked.connect(lambda: self.wanted.emit(model.id))
         line = QWidget()
-        inside = row(IconLabel("box", "sub", 18), column(name, detail, spacing=2), spacing=12)
+        words = column(name, detail, spacing=2)
+        if pills := self._badges(model.id):
+            words.addLayout(row(*(Pill(*each) for each in pills), None, spacing=6))
+        inside = row(IconLabel("box", "sub", 18), words, spacing=12)
         inside.setStretch(1, 1)
         inside.addWidget(pill)
         inside.addWidget(button)
         line.setLayout(inside)
         return line
+
+    def _badges(self, name: str) -> list[tuple[str, str]]:
+        """How it fits by each method, where the catalogue has its configuration."""
+        known = next((each for each in catalogue.known() if each.id == name), None)
+        return badges(known.facts(), self._draft.around.told) if known else []
 
     def _failed(self, error: StudioError) -> None:
         self._task = None

@@ -7,17 +7,14 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QVBoxLayout, QWidget
 
-from studio.core import advice, memory
 from studio.core.facts import Machine, ModelFacts
-from studio.core.recipe import Method
 from studio.library import models
 from studio.ui import format as say
 from studio.ui.pages.new_run.draft import RecipeDraft
-from studio.ui.pages.new_run.fit.words import VERDICTS
+from studio.ui.pages.new_run.fit.badges import Badger, badges
 from studio.ui.widgets import OptionCard, clear, column
 from studio.ui.widgets.flow import AdaptiveGrid
 
-SHORT: dict[Method, str] = {"lora": "LoRA", "qlora": "QLoRA", "full": "Full"}
 HEIGHT = 104
 
 
@@ -36,9 +33,11 @@ class ModelCards(QWidget):
         self.cards: dict[str, OptionCard] = {}
         self._facts: dict[str, ModelFacts] = {}
         self._machine: Machine | None = None
+        self._badger = Badger(self)
 
     def show_models(self, found: Sequence[ModelFacts]) -> None:
         """Replace the cards."""
+        self._badger.forget()
         clear(self._room)
         self._facts = {facts.path: facts for facts in found}
         self.cards = {facts.path: self._card(facts) for facts in found}
@@ -50,16 +49,22 @@ class ModelCards(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Mark the chosen one, and renew the badges where the machine's memory changed."""
+        """Mark the chosen one, and have the badges renewed where the machine's memory changed."""
         chosen = self._draft.model.path if self._draft.model else self._draft.model_path
         self._group.setExclusive(False)
         for path, card in self.cards.items():
             card.setChecked(path == chosen)
         self._group.setExclusive(True)
-        if self._draft.machine is not None and self._draft.machine is not self._machine:
-            self._machine = self._draft.machine
-            for path, facts in self._facts.items():
-                self.cards[path].set_pills(badges(facts, self._machine))
+        self._badge()
+
+    def _badge(self) -> None:
+        """The verdicts of this machine, or of the card that is planned for."""
+        target = self._draft.around.told
+        if target is None or target is self._machine:
+            return
+        self._machine = target
+        for path, facts in self._facts.items():
+            self._badger.want(path, facts, target, self.cards[path].set_pills)
 
     def _card(self, facts: ModelFacts) -> OptionCard:
         broken = models.errors(facts)
@@ -83,19 +88,3 @@ def describe(facts: ModelFacts) -> str:
         "chat template" if facts.has_chat_template else "no chat template",
     ]
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)
-
-
-def badges(facts: ModelFacts, machine: Machine | None) -> list[tuple[str, str]]:
-    """(text, tone) for each method: fits, tight or won't fit."""
-    if models.errors(facts):
-        return [("Can't be used", "err")]
-    if machine is None:
-        return []
-    verdicts = advice.recommend(facts, machine).verdicts
-    return [badge(method, verdicts[method]) for method in SHORT if verdicts[method] != "unknown"]
-
-
-def badge(method: Method, verdict: memory.Verdict) -> tuple[str, str]:
-    """One method's badge: LoRA fits, Full won't fit."""
-    said, tone = VERDICTS[verdict]
-    return f"{SHORT[method]} {said.lower()}", tone

@@ -6,16 +6,18 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QButtonGroup, QFileDialog
 
-from studio.core.facts import ModelFacts
+from studio.core.facts import Machine, ModelFacts
 from studio.library import models
 from studio.library.models import STARTER, starter, starter_path
+from studio.library.models.shelf import hub_folder
 from studio.ui import format as say
 from studio.ui.background import Task
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fetching import Fetching, fetch, take_in
+from studio.ui.pages.new_run.fit.badges import badges
 from studio.ui.pages.new_run.hub_search import HubSearch
 from studio.ui.pages.new_run.looking import RowsLooker
-from studio.ui.pages.new_run.model_cards import ModelCards, badges, describe
+from studio.ui.pages.new_run.model_cards import ModelCards, describe
 from studio.ui.pages.new_run.step import MODEL, Step
 from studio.ui.session import Session
 from studio.ui.widgets import (
@@ -39,6 +41,7 @@ class ModelStep(Step):
         super().__init__(session, draft, rows)
         self._task: Task | None = None
         self._starter_facts: ModelFacts | None = None
+        self._badged: tuple[ModelFacts | None, Machine | None] | None = None
         self.starter = self._starter_card()
         self.missing = InlineMessage()
         self.missing.acted.connect(lambda: self._get(STARTER))
@@ -48,7 +51,7 @@ class ModelStep(Step):
         self.cards.chosen.connect(lambda path: draft.set_model(path))
         self._none = label("None yet: drop one below, or search the hub.", "mute")
         self._problems = ProblemList()
-        self.hub = HubSearch(session)
+        self.hub = HubSearch(session, draft)
         self.hub.wanted.connect(self._get)
         self._lay_out()
         session.models_changed.connect(self.reload)
@@ -75,7 +78,9 @@ class ModelStep(Step):
         body = self.body
         body.addWidget(self._problems)
         body.addWidget(self.fetching)
-        body.addWidget(label("FOR A FIRST TRY", "cap"))
+        self.trainable = Button("What could I train on this card?", "link")
+        self.trainable.clicked.connect(self._ask_trainable)
+        body.addLayout(row(label("FOR A FIRST TRY", "cap"), None, self.trainable))
         body.addWidget(self.starter)
         body.addWidget(self.missing)
         body.addSpacing(4)
@@ -112,7 +117,9 @@ class ModelStep(Step):
         facts = self._starter_facts
         self.starter.set_text(_starter_text(facts))
         self.starter.set_pills(
-            badges(facts, self.draft.machine) if facts else [("Not on this machine yet", "plain")]
+            badges(facts, self.draft.around.told)
+            if facts
+            else [("Not on this machine yet", "plain")]
         )
         wanting = facts is None and self.starter.isChecked() and not self.fetching.busy
         if wanting and self.missing.isHidden():
@@ -125,6 +132,14 @@ class ModelStep(Step):
             )
         self.missing.setVisible(wanting)
 
+    def _badge_starter(self, facts: ModelFacts | None) -> None:
+        badged = facts, self.draft.around.told
+        if badged == self._badged:
+            return
+        self._badged = badged
+        missing = [("Not on this machine yet", "plain")]
+        self.starter.set_pills(badges(facts, badged[1]) if facts else missing)
+
     def _listed(self, found: list[ModelFacts]) -> None:
         self._task = None
         own = str(starter_path(self.session.home))
@@ -133,6 +148,14 @@ class ModelStep(Step):
         self.cards.show_models(others)
         self._none.setVisible(not others)
         self.refresh()
+
+    def want(self, name: str) -> None:
+        """Take a model of the hub: the one on this machine, or else fetch it."""
+        here = str(hub_folder(self.session.home, name))
+        if here in self.cards.cards:
+            self.draft.set_model(here)
+        else:
+            self._get(name)
 
     def _get(self, name: str) -> None:
         shown = starter().name if name == STARTER else name
@@ -153,6 +176,11 @@ class ModelStep(Step):
         self.draft.set_model(STARTER if own else path)
         name = Path(path).name.replace("--", "/", 1)  # a hub model lies in organisation--name
         self.session.said.emit(f"{name} is ready", "ok")
+
+    def _ask_trainable(self) -> None:
+        from studio.ui.pages.trainable import TrainableDialog
+
+        TrainableDialog(self.session, self.window()).exec()
 
     def _browse_gguf(self) -> None:
         chosen, _ = QFileDialog.getOpenFileName(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from studio.core.errors import StudioError
@@ -15,7 +15,8 @@ from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit import FitPanel
 from studio.ui.pages.new_run.launching import Launcher
 from studio.ui.pages.new_run.looking import ModelLooker, RowsLooker
-from studio.ui.pages.new_run.step import REVIEW, STEPS, Step
+from studio.ui.pages.new_run.measured_here import MeasuredHere
+from studio.ui.pages.new_run.step import MODEL, REVIEW, STEPS, Step
 from studio.ui.session import Session
 from studio.ui.widgets import Button, InlineMessage, StepHeader, column, label, row
 
@@ -31,6 +32,7 @@ class NewRunPage(QWidget):
         self.draft = RecipeDraft(self)
         self._models = ModelLooker(session, self.draft)
         self._rows = RowsLooker(session, self.draft)
+        self._measured = MeasuredHere(session, self.draft)
         self.launcher = Launcher(session, self)
         self._visited = {0}
         self._built: dict[int, Step] = {}
@@ -45,6 +47,7 @@ class NewRunPage(QWidget):
             made = STEPS[index].build(self.session, self.draft, self._rows)
             if STEPS[index] is REVIEW:
                 made.asked.connect(self.go_to)  # type: ignore[attr-defined]
+                made.measure.measured.connect(self._measured.look)  # type: ignore[attr-defined]
             self._built[index] = made
             self.stack.addWidget(made)
         return self._built[index]
@@ -67,6 +70,19 @@ class NewRunPage(QWidget):
     def go_to(self, title: str) -> None:
         """Show the step of this title."""
         self.go([entry.title for entry in STEPS].index(title))
+
+    def want_model(self, name: str) -> None:
+        """Start from a model of the hub: chosen where it is on this machine, else fetched."""
+        self.go(STEPS.index(MODEL))
+        self.step(STEPS.index(MODEL)).want(name)  # type: ignore[attr-defined]
+
+    def go_to_measure(self) -> None:
+        """Show where it can be measured."""
+        self.go(STEPS.index(REVIEW))
+        shown = self.step(STEPS.index(REVIEW))
+        card = shown.measure  # type: ignore[attr-defined]
+        QTimer.singleShot(0, card, lambda: shown.ensureWidgetVisible(card))
+        card.button.setFocus()
 
     def refresh(self) -> None:
         """Show where every step stands."""
@@ -129,6 +145,7 @@ class NewRunPage(QWidget):
 
     def _connect(self) -> None:
         self.draft.changed.connect(self.refresh)
+        self.panel.measure.connect(self.go_to_measure)
         self.draft.edited.connect(self._was_touched)
         self.draft.save_wanted.connect(self._save)
         self.launcher.progressed.connect(self._progress)

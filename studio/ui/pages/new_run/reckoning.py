@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from PySide6.QtCore import QObject
 
-from studio.core import advice, memory, problems
+from studio.core import advice, autofit, memory, problems
+from studio.core.autofit import Fitted
+from studio.core.costs import Costs
 from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import Estimate
 from studio.core.problem import Problem
@@ -16,10 +18,6 @@ from studio.core.sizing.architectures import shapes_of
 from studio.library.models import STARTER
 from studio.ui.pages.new_run.surroundings import Surroundings
 from studio.ui.pages.new_run.wording import in_words
-
-if TYPE_CHECKING:
-    from studio.core.autofit import Fitted
-    from studio.core.costs import Costs
 
 
 class Reckoning(QObject):
@@ -87,7 +85,7 @@ class Reckoning(QObject):
     def _estimate(self) -> None:
         around, recipe, model = self.around, self.recipe, self.model
         self.estimate, self.ratio = around.estimate(recipe, model, self.longest)
-        self.costs = around.costs(recipe, model, self.report)
+        self.costs = around.costs(recipe, model, self.report, self.estimate)
         shapes = shapes_of(model.config) if model else None
         self.learnt = memory.trainable(recipe, shapes) if shapes else 0
 
@@ -107,11 +105,14 @@ class Reckoning(QObject):
 
     def make_it_fit(self) -> Fitted:
         """The changes that make the run fit; a fifth of a second at most."""
-        from studio.core import autofit
-
         around = self.around
         return autofit.make_it_fit(
-            self.recipe, self.model, around.target, self.longest, calibration=self.ratio
+            self.recipe,
+            self.model,
+            around.target,
+            self.longest,
+            lengths=self.report.lengths if self.report else None,
+            calibration=self.ratio,
         )
 
     def _recommendation(self) -> advice.Recommendation | None:

@@ -16,6 +16,7 @@ from studio.ui.pages.new_run import keeping
 from studio.ui.pages.new_run.binding import Form
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.looking import RowsLooker
+from studio.ui.pages.new_run.measure_card import MeasureCard
 from studio.ui.pages.new_run.step import Step
 from studio.ui.pages.new_run.wording import label_of
 from studio.ui.session import Session
@@ -52,6 +53,8 @@ class ReviewStep(Step):
         self.body.addWidget(self._summary)
         self._findings = Card(spacing=10)
         self.body.addWidget(self._findings)
+        self.measure = MeasureCard(session, draft)
+        self.body.addWidget(self.measure)
         self._recipe_card()
         self.body.addStretch(1)
 
@@ -79,6 +82,7 @@ class ReviewStep(Step):
                 self._lines.addWidget(Separator())
             self._lines.addLayout(self._line(step, title, value, detail))
         self._show_findings()
+        self.measure.refresh()
         text = to_yaml(self.draft.recipe)
         if self.yaml.toPlainText() != text:
             self.yaml.setPlainText(text)

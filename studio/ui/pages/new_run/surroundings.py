@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from studio.core import calibration, cards
 from studio.core.calibration import Calibration
 from studio.core.cards import KnownCard
+from studio.core.costs import Costs, costs
 from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import Estimate
 from studio.core.recipe import Recipe
-
-if TYPE_CHECKING:
-    from studio.core.costs import Costs
-    from studio.core.speed import Speed
+from studio.core.speed import Speed, speed_for
 
 
 class Surroundings:
@@ -24,9 +21,21 @@ class Surroundings:
 
     def __init__(self) -> None:
         self.machine: Machine | None = None
-        self.planned: KnownCard | None = None
+        self.told: Machine | None = None
+        """The target when it last made a difference to look at: the same object until then."""
+        self._planned: KnownCard | None = None
         self.calibrations: Sequence[Calibration] = ()
         self.speeds: Sequence[Speed] = ()
+
+    @property
+    def planned(self) -> KnownCard | None:
+        """The card that somebody plans for; None where it is this machine's."""
+        return self._planned
+
+    def plan_for(self, card: KnownCard | None) -> None:
+        """Plan for this card, or None for this machine."""
+        self._planned = card
+        self.told = self.target
 
     @property
     def target(self) -> Machine | None:
@@ -39,7 +48,10 @@ class Surroundings:
         """The machine now; whether it makes a difference to look at."""
         before = self.machine
         self.machine = msgspec.structs.replace(machine, reserve_bytes=reserve_bytes)
-        return _roughly(before) != _roughly(self.machine)
+        differs = _roughly(before) != _roughly(self.machine)
+        if differs:
+            self.told = self.target
+        return differs
 
     def estimate(
         self, recipe: Recipe, model: ModelFacts | None, longest: int, advise: bool = False
@@ -51,18 +63,18 @@ class Surroundings:
         )
 
     def costs(
-        self, recipe: Recipe, model: ModelFacts | None, report: DatasetReport | None
+        self,
+        recipe: Recipe,
+        model: ModelFacts | None,
+        report: DatasetReport | None,
+        estimate: Estimate,
     ) -> Costs | None:
-        """Time, disk, RAM and download; None without a model."""
+        """Time, disk, RAM and download; None without a model. `estimate` is of the same recipe."""
         if model is None:
             return None
-        try:
-            from studio.core.costs import costs
-            from studio.core.speed import speed_for
-        except ImportError:
-            return None
-        speed = speed_for(self.speeds, recipe, self.target, model) if self.target else None
-        return costs(recipe, model, self.target, report, speed)
+        speed = speed_for(self.speeds, recipe, self.target, model.parameters)
+        recomputed = estimate.assumed.get("gradient_checkpointing") == "yes"
+        return costs(recipe, model, self.target, report, speed, checkpointing=recomputed)
 
     @property
     def _measured(self) -> Sequence[Calibration]:

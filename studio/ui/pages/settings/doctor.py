@@ -56,6 +56,8 @@ class DoctorCard(Card):
         self.copy = Button("Copy", icon_name="copy", tip="Copy all lines")
         self.copy.setEnabled(False)
         self.copy.clicked.connect(self._copy)
+        self.trainable = Button("What could I train on this card?", "link")
+        self.trainable.clicked.connect(self._ask_trainable)
         self._busy = ProgressBar("Checking this machine")
         self._message = InlineMessage()
         self._lines = QGridLayout()
@@ -64,7 +66,7 @@ class DoctorCard(Card):
         self._lines.setVerticalSpacing(10)
         self._lines.setColumnStretch(2, 1)
         self.add(row(label("Doctor", "h2"), self.verdict, None, self.copy, self.again))
-        self.add(self._busy, self._message, self._lines)
+        self.add(self._busy, self._message, self._lines, row(self.trainable, None))
         self._busy.hide()
 
     def check_once(self) -> None:
@@ -114,6 +116,11 @@ class DoctorCard(Card):
         self.again.setEnabled(True)
         self._busy.set_value(1.0)
         self._busy.hide()
+
+    def _ask_trainable(self) -> None:
+        from studio.ui.pages.trainable import TrainableDialog
+
+        TrainableDialog(self._session, self.window()).exec()
 
     def _copy(self) -> None:
         QApplication.clipboard().setText(as_text(self.findings))

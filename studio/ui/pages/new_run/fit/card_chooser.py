@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtWidgets import QWidget
 
 from studio.core import cards as facts
@@ -9,21 +11,24 @@ from studio.core.cards import KnownCard
 from studio.core.facts import Machine
 from studio.library import cards
 from studio.ui import format as say
-from studio.ui.pages.new_run.draft import RecipeDraft
-from studio.ui.pages.new_run.surroundings import short_name
+from studio.ui.pages.new_run.surroundings import Surroundings, short_name
 from studio.ui.session import Session
-from studio.ui.widgets import Button, ComboBox, NumberEdit, column, label, row
+from studio.ui.widgets import Button, Card, ComboBox, NumberEdit, column, label, row
 
 HERE, OTHER_SIZE = "here", "size"
+PLANNING = "Planning for a card you don't have. Starting still checks this machine."
 SMALLEST, LARGEST, USUAL = 1.0, 640.0, 12.0
+
+Plan = Callable[[KnownCard | None], None]
 
 
 class CardChooser(QWidget):
     """This machine's cards first, then known cards, then any size; what isn't here is marked."""
 
-    def __init__(self, session: Session, draft: RecipeDraft) -> None:
+    def __init__(self, session: Session, around: Surroundings, plan: Plan) -> None:
+        """`plan` is called with the card to plan for, None for this machine's own."""
         super().__init__()
-        self._session, self._draft = session, draft
+        self._session, self._around, self._plan_for = session, around, plan
         self._known: tuple[KnownCard, ...] = ()
         self._shown: tuple[object, ...] = ()
         self.box = ComboBox("The card to estimate for")
@@ -34,12 +39,11 @@ class CardChooser(QWidget):
         self.gigabytes.number_changed.connect(self._sized)
         self._size_line = QWidget()
         self._size_line.setLayout(row(self.gigabytes, label("GB of graphics memory", "sub"), None))
-        self._about = label("You don't have this card: starting checks this machine.", "mute", True)
+        self._about = label(PLANNING, "", wrap=True)
         self.back = Button("Back to this machine", "link")
         self.back.clicked.connect(lambda: self._chosen(HERE))
-        self._plan = QWidget()
-        inside = column(self._about, row(self.back, None), spacing=2)
-        self._plan.setLayout(inside)
+        self._plan = Card("raised", margin=10, spacing=4)
+        self._plan.add(self._about, row(self.back, None))
         self.setLayout(column(self.box, self._size_line, self._plan, spacing=8))
         self._size_line.hide()
         session.background(cards.known, done=self._found)
@@ -47,7 +51,7 @@ class CardChooser(QWidget):
 
     def refresh(self) -> None:
         """Show this machine's cards and what is chosen."""
-        machine, planned = self._draft.around.machine, self._draft.around.planned
+        machine, planned = self._around.machine, self._around.planned
         here = _own(machine)
         if (here, self._known) != self._shown:
             self._shown = here, self._known
@@ -75,18 +79,18 @@ class CardChooser(QWidget):
             self._sized(self.gigabytes.number())
             self.gigabytes.setFocus()
         elif card := next((card for card in self._known if card.name == value), None):
-            self._draft.plan_for(card)
+            self._plan_for(card)
         else:
             self._use_own(value)
 
     def _use_own(self, value: str) -> None:
         if value.startswith(f"{HERE}:"):
             self._session.change_settings(card=value.removeprefix(f"{HERE}:"))
-        self._draft.plan_for(None)
+        self._plan_for(None)
 
     def _sized(self, gigabytes: float | None) -> None:
         if gigabytes:
-            self._draft.plan_for(facts.of_size(gigabytes))
+            self._plan_for(facts.of_size(gigabytes))
 
 
 def _own(machine: Machine | None) -> tuple[tuple[str, str], ...]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
+from studio.core.costs import Costs
 from studio.ui import format as say
 from studio.ui.pages.new_run.fit.lines import FactLine
 from studio.ui.widgets import Button, column, row
-
-if TYPE_CHECKING:
-    from studio.core.costs import Costs
 
 LINES = ("Time", "Disk", "System memory", "Download")
 
@@ -44,20 +40,25 @@ def sayings(costs: Costs) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     if costs.total_seconds:
         found["Time"] = _time(costs)
-    if disk := (costs.checkpoints_bytes or 0) + (costs.adapter_bytes or 0):
-        each = say.size(costs.checkpoint_bytes or 0)
-        merged = (
-            f", and {say.size(costs.merged_bytes)} more if you merge"
-            if (costs.merged_bytes)
-            else ""
-        )
-        found["Disk"] = (say.size(disk), f"Checkpoints of {each} each, and the result{merged}.")
+    if costs.disk_bytes:
+        found["Disk"] = say.size(costs.disk_bytes), _disk(costs)
     if ram := max(costs.ram_load_bytes or 0, costs.ram_merge_bytes or 0):
         load, merge = say.size(costs.ram_load_bytes or 0), say.size(costs.ram_merge_bytes or 0)
         found["System memory"] = (say.size(ram), f"{load} to load, {merge} to merge.")
     if costs.download_bytes:
         found["Download"] = (say.size(costs.download_bytes), "Once, before the run starts.")
     return found
+
+
+def _disk(costs: Costs) -> str:
+    said = []
+    if costs.checkpoint_bytes:
+        each, most = say.size(costs.checkpoint_bytes), say.size(costs.checkpoints_bytes or 0)
+        said.append(f"At most, with checkpoints of {each} each ({most} of them together).")
+    if costs.merged_bytes:
+        said.append(f"A merged model takes {say.size(costs.merged_bytes)} more.")
+    said += [f"As GGUF, {kind}: {say.size(size)}." for kind, size in costs.exports_bytes.items()]
+    return " ".join(said)
 
 
 def _time(costs: Costs) -> tuple[str, str]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtWidgets import QWidget
 
+from studio.core.autofit import Fitted
 from studio.ui import format as say
 from studio.ui.pages.new_run.wording import sentence
 from studio.ui.widgets import Card, ConfirmDialog, Pill, ScrollArea, column, label, row
-
-if TYPE_CHECKING:
-    from studio.core.autofit import Fitted
 
 TALLEST = 360
 

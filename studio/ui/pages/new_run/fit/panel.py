@@ -51,7 +51,7 @@ class FitPanel(QWidget):
 
     def _make(self, session: Session) -> None:
         self.pill = Pill()
-        self.chooser = CardChooser(session, self._draft)
+        self.chooser = CardChooser(session, self._draft.around, self._draft.plan_for)
         self.number = label("", "num")
         self.room = label("", "sub")
         self.bar = FitBar()

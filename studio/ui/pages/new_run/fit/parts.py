@@ -48,7 +48,7 @@ class PartLines(QWidget):
         """Show the sizes; a part that is gone closes."""
         sizes = {**room.parts, OTHERS: room.others, RESERVE: room.reserve}
         for part, line in self.lines.items():
-            kept = part in (OTHERS, RESERVE) and room.total
+            kept = part == RESERVE and room.total
             line.say(say.size(sizes.get(part, 0)) if sizes.get(part) or kept else "")
         if self.sheet.part:
             if self.lines[self.sheet.part].isHidden():
