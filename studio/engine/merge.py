@@ -13,17 +13,20 @@ import torch
 from studio.core.commands import Cancel, Merge, Stop
 from studio.core.errors import StudioError
 from studio.core.events import Cancelled, Finished, Started
-from studio.engine import merged_files, passport, streaming_merge
+from studio.engine import base_choice, merged_files, passport, streaming_merge
+from studio.engine.base_choice import Choice
 from studio.engine.job import Context
 from studio.engine.load import stored_dtype
 from studio.engine.passport import Passport
 from studio.engine.precision import NAMES
+from studio.engine.streaming_merge import Quantize
 from studio.library import adapter_files, adapters, targets
 from studio.library.files import whole_folder, write_whole
+from studio.library.folders import Home
 from studio.library.models import config_of
 
-MERGE_SHARE = 0.6
-"""Of the progress bar; the check takes the rest."""
+CHOICE_SHARE, MERGE_SHARE = 0.2, 0.6
+"""Where on the progress bar the choice of a base and the merge end; the check takes the rest."""
 
 STAGE_SECONDS = 0.2
 
@@ -44,7 +47,7 @@ def run(context: Context) -> None:
     begin, teller = time.monotonic(), Teller(context)
     context.channel.emit(Started(pid=os.getpid()))
     try:
-        path, checked = merge(job, teller)
+        path, checked, choice = merge(context.home, job, teller)
     except _Stopped:
         context.channel.emit(Cancelled())
         return
@@ -53,12 +56,14 @@ def run(context: Context) -> None:
         "bytes": adapter_files.size(path),
         "seconds": round(time.monotonic() - begin, 2),
         "passport": msgspec.to_builtins(checked) if checked else None,
+        "base": msgspec.to_builtins(choice) if choice else None,
     }
     context.channel.emit(Finished(result=result))
 
 
-def merge(job: Merge, teller: Teller) -> tuple[Path, Passport | None]:
-    """Write the merged folder; the passport is None where memory doesn't allow the check.
+def merge(home: Home, job: Merge, teller: Teller) -> tuple[Path, Passport | None, Choice | None]:
+    """Write the merged folder; the passport is None where memory doesn't allow the check, the
+    choice of a base where there is but one.
 
     Raises StudioError when base and adapter don't fit, the base is quantised or the target
     can't be written.
@@ -71,15 +76,24 @@ def merge(job: Merge, teller: Teller) -> tuple[Path, Passport | None]:
     if warning := adapters.trained_elsewhere(adapter, base):
         teller.note(warning)
     target = targets.check_new_folder(Path(job.out), todo.bytes)
+    choice = base_choice.choose(
+        home, base, adapter, job.onto,
+        lambda s: teller.say("Scoring both bases on held-out rows", s * CHOICE_SHARE),
+    )  # fmt: skip
+    begun = CHOICE_SHARE if choice and choice.losses else 0.0
+    held = base_choice.as_trained(base) if choice and choice.base == "trained" else None
     with whole_folder(target) as temporary:
-        teller.say("Merging", 0.0)
-        streaming_merge.write(todo, temporary, lambda s: teller.say("Merging", s * MERGE_SHARE))
+        teller.say("Merging", begun)
+        streaming_merge.write(
+            todo, temporary,
+            lambda s: teller.say("Merging", begun + s * (MERGE_SHARE - begun)), held,
+        )  # fmt: skip
         merged_files.write(
             base, adapter, temporary, name=target.name, dtype=dtype, said=todo.settings
         )
         teller.say("Checking the merged model", MERGE_SHARE)
-        checked = _check(base, adapter, temporary, teller)
-    return target, checked
+        checked = _check(base, adapter, temporary, teller, held)
+    return target, checked, choice
 
 
 def refuse_quantised(base: Path) -> None:
@@ -118,7 +132,9 @@ class Teller:
         self._channel.note(text, "warning")
 
 
-def _check(base: Path, adapter: Path, folder: Path, teller: Teller) -> Passport | None:
+def _check(
+    base: Path, adapter: Path, folder: Path, teller: Teller, held: Quantize | None
+) -> Passport | None:
     dtype = stored_dtype(folder)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     if not torch.cuda.is_available() and psutil.virtual_memory().available < 1.3 * weights:
@@ -126,7 +142,7 @@ def _check(base: Path, adapter: Path, folder: Path, teller: Teller) -> Passport 
         return None
     span = 1.0 - MERGE_SHARE
     checked = passport.check(
-        base, adapter, folder, dtype, lambda text, s: teller.say(text, MERGE_SHARE + s * span)
+        base, adapter, folder, dtype, lambda text, s: teller.say(text, MERGE_SHARE + s * span), held
     )
     if checked.grade == "fail":
         teller.note(FAILED)

@@ -11,10 +11,12 @@ import msgspec
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from studio.engine import quantized_base
 from studio.engine.conversation import attach
 from studio.engine.generate import greedy, prompt_ids, stop_tokens
 from studio.engine.load import load_model, load_tokenizer
 from studio.engine.precision import best_device
+from studio.engine.streaming_merge import Quantize
 
 FILE = "passport.json"
 ANSWER_TOKENS = 24
@@ -76,16 +78,18 @@ class Passport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(
-    base: Path, adapter: Path, exported: Path, dtype: torch.dtype, progress: Progress
-) -> Passport:
+    base: Path, adapter: Path, exported: Path, dtype: torch.dtype, progress: Progress,
+    held: Quantize | None = None,
+) -> Passport:  # fmt: skip
     """Compare base + adapter, live, with the exported model folder on the same prompts.
 
     The live model answers greedily; both then read prompts and answers, and their distributions
     are compared at every token of the answers. One model is in memory at a time. `progress` is
-    told what goes on and its share, and may raise to break off.
+    told what goes on and its share, and may raise to break off. `held` turns the base's weights
+    into those that the export was built from, where these were others.
     """
     progress("Checking the merged model: asking the adapter", 0.0)
-    rows, live, bare = _live(base, adapter, dtype, progress)
+    rows, live, bare = _live(base, adapter, dtype, progress, held)
     progress("Checking the merged model: reading the merged weights", 0.7)
     model = load_model(exported, dtype, device=best_device())
     told = _distributions(model, rows, lambda: progress("Checking the merged model", 0.8))
@@ -101,10 +105,13 @@ class _Row:
 
 
 def _live(
-    base: Path, adapter: Path, dtype: torch.dtype, progress: Progress
+    base: Path, adapter: Path, dtype: torch.dtype, progress: Progress, held: Quantize | None
 ) -> tuple[list[_Row], torch.Tensor, torch.Tensor]:
     tokenizer = load_tokenizer(base)
-    model = attach(load_model(base, dtype, device=best_device()), adapter)
+    loaded = load_model(base, dtype, device=best_device())
+    if held:
+        quantized_base.put(loaded, held)
+    model = attach(loaded, adapter)
     rows = _rows(model, tokenizer, lambda: progress("Checking: the adapter answers", 0.2))
     live = _distributions(model, rows, lambda: progress("Checking: the adapter", 0.4))
     with model.disable_adapter():

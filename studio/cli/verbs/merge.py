@@ -29,7 +29,20 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     one.add_argument("--out", required=True, type=Path, metavar="DIR", help="a new or empty folder")
     dtypes = ("auto", "bfloat16", "float16", "float32")
     one.add_argument("--dtype", choices=dtypes, default="auto", help="auto: as the base is stored")
+    one.add_argument(
+        "--onto",
+        choices=("auto", "original", "trained"),
+        default="auto",
+        help="for an adapter of QLoRA: the 16-bit original, or the 4-bit base that it was trained "
+        "on written out in 16 bits; auto: the one that does better on held-out rows",
+    )
     one.set_defaults(run=_merge)
+
+
+BASES = {
+    "original": "the 16-bit original",
+    "trained": "the 4-bit base that it was trained on, in 16 bits",
+}
 
 
 def _merge(home: Home, options: argparse.Namespace, console: Console) -> int:
@@ -42,6 +55,7 @@ def _merge(home: Home, options: argparse.Namespace, console: Console) -> int:
             options.out,
             base=base,
             dtype=options.dtype,
+            onto=options.onto,
             hear=console.hear,
             orders=presses.order,
         )
@@ -52,8 +66,18 @@ def _merge(home: Home, options: argparse.Namespace, console: Console) -> int:
 def lines(result: dict[str, Any]) -> list[str]:
     """A merged folder for people, with its passport in short."""
     told = [f"Model    {result['path']} ({size(result['bytes'])})"]
+    if choice := result.get("base"):
+        told.append(f"Base     {BASES[choice['base']]}{_losses(choice)}")
     passport = result.get("passport")
     if passport:
         agree = f"{passport['top1']:.1%} of tokens agree" if "top1" in passport else ""
         told.append(f"Check    {passport.get('grade', 'done')}: {agree} with the live adapter")
     return told
+
+
+def _losses(choice: dict[str, Any]) -> str:
+    """What both bases came to, or nothing where they weren't scored."""
+    if not choice["losses"]:
+        return ""
+    original, trained = choice["losses"]["original"], choice["losses"]["trained"]
+    return f" (held-out loss {original:.4f} on the original, {trained:.4f} on the 4-bit base)"

@@ -22,6 +22,7 @@ def merge(
     *,
     base: Path | None = None,
     dtype: str = "auto",
+    onto: str = "auto",
     keeper: Keeper | None = None,
     hear: Hear | None = None,
     orders: Orders | None = None,
@@ -29,14 +30,14 @@ def merge(
     """Write base + adapter as a model folder: path, bytes, seconds and the passport.
 
     Without `base` the model that the adapter was trained on is looked for. StudioError where the
-    adapter belongs to another base, or `out` can't be written to.
+    adapter belongs to another base, or `out` can't be written to. For `onto` see Merge.
     """
     target = free_out(home, out)
     known = adapters.facts(adapter)
     model = base if base is not None else adapters.base_of(home, known)
     if base is not None:
         refuse_broken(model)
-    job = Merge(adapter=str(adapter), out=str(target), base=str(model), dtype=dtype)
+    job = Merge(adapter=str(adapter), out=str(target), base=str(model), dtype=dtype, onto=onto)
     return run_job(home, job, "Merging", keeper=keeper, hear=hear, orders=orders)
 
 

@@ -13,7 +13,7 @@ from studio.core.errors import StudioError
 from studio.library.folders import free_path, legal_name
 from studio.ui import format as say
 from studio.ui.icons import IconLabel
-from studio.ui.pages.library.merging import Merging, grade
+from studio.ui.pages.library.merging import Merging, base_line, grade
 from studio.ui.session import Session
 from studio.ui.widgets import (
     Button,
@@ -38,6 +38,13 @@ DTYPES = (
 )
 
 
+BASES = (
+    ("auto", "Whichever does better on held-out rows"),
+    ("original", "The 16-bit original"),
+    ("trained", "The 4-bit base it was trained on, in 16 bits"),
+)
+
+
 class MergeDialog(QDialog):
     """Three faces: the question, the progress and the result."""
 
@@ -54,6 +61,7 @@ class MergeDialog(QDialog):
         suggested = free_path(session.home.models, legal_name(f"{facts.name}-merged"))
         self.out.set_path(str(suggested))
         self.dtype = ComboBox("Number format", DTYPES)
+        self.onto = ComboBox("Base to merge into", BASES)
         self._faces = QStackedWidget()
         self._all = (self._question(), self._progress(), self._result())
         for face in self._all:
@@ -87,7 +95,9 @@ class MergeDialog(QDialog):
         leave.clicked.connect(self.reject)
         where = Field("Folder", self.out, "A folder that doesn't exist yet.")
         kind = Field("Number format", self.dtype, "Sums are rounded once to this format.")
-        return _face(text, where, kind, row(leave, None, self.start))
+        onto = Field("Base", self.onto, "Trained with QLoRA: there are two to choose from.")
+        onto.setVisible(self.merging.facts.method == "qlora")
+        return _face(text, where, kind, onto, row(leave, None, self.start))
 
     def _progress(self) -> QWidget:
         self.bar = ProgressBar("Progress of the merge")
@@ -124,7 +134,7 @@ class MergeDialog(QDialog):
         self.bar.set_value(None)
         self.stop.setEnabled(True)
         self._show_face(1)
-        self.merging.start(Path(self.out.path()), self.dtype.value())
+        self.merging.start(Path(self.out.path()), self.dtype.value(), self.onto.value())
 
     def _cancel(self) -> None:
         self.stop.setEnabled(False)
@@ -143,7 +153,7 @@ class MergeDialog(QDialog):
         self.check_line.setText(sentence)
         self.place.setText(str(self._path))
         size, seconds = say.size(result["bytes"]), say.duration(result["seconds"])
-        self.facts_line.setText(f"Merged: {size} in {seconds}.")
+        self.facts_line.setText(f"Merged: {size} in {seconds}. {base_line(result)}".strip())
         self._show_face(2)
 
     def _failed(self, error: StudioError) -> None:

@@ -39,13 +39,13 @@ class Merging(QObject):
         self._unwanted = False
         self.living = False
 
-    def start(self, out: Path, dtype: str) -> None:
+    def start(self, out: Path, dtype: str, onto: str = "auto") -> None:
         """Check the target, write the job, hand it to the keeper."""
         self.living, self._unwanted = True, False
         self.state = RunState()
         self.moved.emit("Looking at base and target", None)
         self._session.background(
-            create, self._session.home, self.facts, out, dtype, done=self._created,
+            create, self._session.home, self.facts, out, dtype, onto, done=self._created,
             failed=self._refused,
         )  # fmt: skip
 
@@ -113,15 +113,29 @@ class Merging(QObject):
             self._session.background(_remove, folder)
 
 
-def create(home: Home, facts: AdapterFacts, out: Path, dtype: str) -> Path:
+def create(home: Home, facts: AdapterFacts, out: Path, dtype: str, onto: str) -> Path:
     """The folder of a merge job. Raises StudioError where base or target won't do."""
     from studio.client import actions
 
     base = adapters.base_of(home, facts)
     target = actions.free_out(home, out)
-    return jobs.create(
-        home, Merge(adapter=facts.path, out=str(target), base=str(base), dtype=dtype)
-    )
+    job = Merge(adapter=facts.path, out=str(target), base=str(base), dtype=dtype, onto=onto)
+    return jobs.create(home, job)
+
+
+def base_line(result: dict[str, Any]) -> str:
+    """Which base the adapter went into, and why; "" where there was but one."""
+    choice = result.get("base")
+    if not choice:
+        return ""
+    names = {"original": "the 16-bit original", "trained": "the 4-bit base in 16 bits"}
+    line = f"Merged into {names[choice['base']]}"
+    if losses := choice["losses"]:
+        line += (
+            f": held-out loss {losses['original']:.4f} on the original, "
+            f"{losses['trained']:.4f} on the 4-bit base"
+        )
+    return line + "."
 
 
 def grade(result: dict[str, Any]) -> tuple[str, str, str]:

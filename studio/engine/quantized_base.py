@@ -1,0 +1,50 @@
+"""A base as a QLoRA adapter was trained on it: its linear layers through NF4 and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+from studio.library.models import weights
+from studio.library.models.tensors import Tensor
+
+
+def layers(tensors: Mapping[str, Tensor]) -> frozenset[str]:
+    """The tensors that training holds in 4 bits: linear layers inside the blocks."""
+    names = {f"{last}.weight" for last in weights.linear_modules(tensors)}
+    return frozenset(
+        name
+        for name, tensor in tensors.items()
+        if len(tensor.shape) == 2 and _last_two(name) in names
+    )
+
+
+class AsTrained:
+    """Turns a weight into what the 4-bit model computed with, in float32.
+
+    `dtype` is the type that the run held its base in, and computed in.
+    """
+
+    def __init__(self, names: Iterable[str], dtype: torch.dtype) -> None:
+        self._names, self._dtype = frozenset(names), dtype
+
+    def __call__(self, name: str, weight: torch.Tensor) -> torch.Tensor:
+        if name not in self._names:
+            return weight
+        packed, state = quantize_4bit(
+            weight.to(self._dtype), blocksize=64, compress_statistics=True, quant_type="nf4"
+        )
+        return dequantize_4bit(packed, state).float()
+
+
+@torch.no_grad()
+def put(model: torch.nn.Module, held: Callable[[str, torch.Tensor], torch.Tensor]) -> None:
+    """Give a plain model, or one under an adapter, the weights that `held` makes of its own."""
+    for name, weight in model.named_parameters():
+        weight.copy_(held(name.replace(".base_layer.", "."), weight.float()))
+
+
+def _last_two(name: str) -> str:
+    return ".".join(name.rsplit(".", 2)[-2:])
