@@ -9,6 +9,8 @@ import msgspec
 
 Norm = Literal["rms", "rms+1", "layer"]
 Role = Literal["attention", "mlp", "gate"]
+ADAPTED_EXPERTS = ("mixtral", "qwen3_moe")
+"""Models whose experts were linear layers once: peft puts adapters on them for "all-linear"."""
 QkNorm = Literal["", "head", "each", "all"]
 
 
@@ -112,9 +114,11 @@ class Shapes(msgspec.Struct, frozen=True, kw_only=True):
 
     def targeted(self, targets: str | tuple[str, ...]) -> tuple[Linear, ...]:
         """The linear layers that an adapter with these targets is put on; lm_head is one where
-        it is named."""
+        it is named. In a mixture whose experts get adapters (experts.py), peft passes over the
+        dense layers' feed-forward part."""
         if targets == "all-linear":
-            return self.linears
+            passed = "mlp" if self.sparse_layers and self.kind in ADAPTED_EXPERTS else ""
+            return tuple(one for one in self.linears if one.role != passed)
         wanted = set(names(targets))
         found = tuple(one for one in self.linears if one.module in wanted)
         return (*found, self.head) if wanted & {"lm_head", "embed_out"} else found
