@@ -36,7 +36,7 @@ def training(shapes: Shapes, plan: Plan, rows: Rows) -> float:
     """Operations of learning from these rows once: forward, backward, recomputed."""
     again = 1 if plan.checkpointing else 0
     layers = 2 * layer_values(shapes) * rows.tokens * (2 + again + plan.full)
-    layers -= 0 if plan.full else 2 * _input_values(shapes) * rows.tokens
+    layers -= 2 * _spared(shapes, plan) * rows.tokens
     adapter = 2 * _adapter_values(shapes, plan) * rows.tokens * (3 + again)
     attention = _attention(shapes, rows) * (3 + again)
     return layers + adapter + attention + _head(shapes, plan, rows)
@@ -70,9 +70,18 @@ def _adapter_values(shapes: Shapes, plan: Plan) -> int:
     return plan.rank * sum((one.inputs + one.outputs) * one.count for one in targeted)
 
 
+def _spared(shapes: Shapes, plan: Plan) -> int:
+    """Weights through which one pass isn't needed. Below an adapter's first layer nothing learns,
+    so no gradient is passed on. Recomputing a layer ends with the last thing that is looked at
+    again (torch.utils.checkpoint, early stop), which its last product is not where all learns."""
+    if not plan.full:
+        return _input_values(shapes)
+    last = [one for one in shapes.linears if one.role == "mlp"][-1:]
+    return sum(one.values for one in last) if plan.checkpointing else 0
+
+
 def _input_values(shapes: Shapes) -> int:
-    """Weights of the first layer that read what is embedded: below them nothing learns, so no
-    gradient is passed on through them."""
+    """Weights of the first layer that read what is embedded."""
     attention = [one for one in shapes.linears if one.role == "attention"]
     reading = [one for one in attention[:-1] if one.inputs == shapes.hidden]
     if shapes.parallel:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from studio.core.work import Rows
 from studio.engine import loss, memory
+from studio.engine.checkpoint import Progress
 from studio.engine.data import Row
 from studio.engine.job import Context
 from studio.engine.setup import Setup
@@ -41,6 +42,19 @@ def remember(
     )
     if new is not None:
         speeds.remember(context.home, new)
+
+
+class Since:
+    """From here on an engine's own steps count, of a run that others may have worked on before."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._tokens, self._seconds = progress.tokens, progress.seconds
+
+    def remember(self, context: Context, ready: Setup, progress: Progress) -> None:
+        """Keep how fast they were."""
+        tokens, seconds = progress.tokens - self._tokens, progress.seconds - self._seconds
+        if tokens > 0:
+            remember(context, ready, tokens=tokens, seconds=seconds)
 
 
 def rows_of(rows: Iterable[Row]) -> Rows:

@@ -18,6 +18,7 @@ from studio.core.run_state import RunState, after
 from studio.core.stall import StallGuard
 from studio.core.wire import JobRow
 from studio.keeper import launching, outcome, shutdown, sweep
+from studio.keeper.machine import engine_environment
 from studio.keeper.spare import Spare
 from studio.keeper.watch import Cursor
 from studio.library import jobs, locks
@@ -34,14 +35,17 @@ def launch(home: Home, folder: Path, owner: object, scale: float, spare: Spare) 
     kind = str(type(jobs.job_of(folder)).__struct_config__.tag)
     engine = Engine(folder, kind, owner, scale)
     engine.begin()
+    chosen = engine_environment(home)
     with JobFolder(folder).engine_log.open("ab") as output:
         engine.printed_from = output.seek(0, os.SEEK_END)
-        if taken := spare.take(folder, {}):
+        if taken := spare.take(folder, chosen):
             engine.process, engine.mark = taken
         else:
             words = ["--home", str(home.root), "--folder", str(folder)]
             listens = kind not in OUTLIVES
-            engine.process = launching.start(words, str(folder), output, listens=listens)
+            engine.process = launching.start(
+                words, str(folder), output, listens=listens, environment=chosen
+            )
     engine.pid = engine.process.pid
     return engine
 
