@@ -1,21 +1,95 @@
-"""What attention takes besides queries, keys and values: score matrices, masks, statistics."""
+"""What attention keeps for the backward pass, by the kernel that computes it.
+
+Fused kernels keep queries, keys, values, the result and a logarithm for each row of scores (Dao,
+arXiv 2205.14135); plain attention keeps the scores (Korthikanti et al., arXiv 2205.05198).
+"""
 
 from __future__ import annotations
 
 from studio.core.sizing.plan import Plan
+from studio.core.sizing.products import dropout
 from studio.core.sizing.shapes import Shapes
+from studio.core.sizing.tape import ATTENTION, Tape, Value
+
+_WIDE = 4
+# Queries that the studio's own attention works on together (engine/fast/attention.py).
+_BLOCK = 128
 
 
-def kept(shapes: Shapes, plan: Plan) -> int:
-    """Bytes that the forward pass of all layers leaves behind; nothing with checkpointing."""
-    return 0
+def attention(
+    tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value], window: int
+) -> Value:
+    """The result of one layer's attention, of the queries' size."""
+    masked = plan.packed or 0 < window < plan.length
+    kind = kernel(plan, shapes)
+    if kind == "eager":
+        return eager(tape, plan, shapes, qkv)
+    if kind == "rows" and not masked and not shapes.attention_dropout:
+        return by_rows(tape, plan, shapes, qkv)
+    return fused(tape, plan, shapes, qkv, masked and kind != "flash")
 
 
-def hump(shapes: Shapes, plan: Plan) -> int:
-    """The most bytes above `kept` while one layer's attention goes backward."""
-    return 0
+def kernel(plan: Plan, shapes: Shapes) -> str:
+    """What computes the attention: capped scores (Gemma 2) only plain attention knows."""
+    if shapes.attention_cap and plan.attention != "flash":
+        return "eager"
+    return plan.attention
 
 
-def forward_hump(shapes: Shapes, plan: Plan) -> int:
-    """The most bytes above what is kept while one layer's attention goes forward."""
-    return 0
+def fused(
+    tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value], masked: bool
+) -> Value:
+    """scaled_dot_product_attention, or flash attention. A mask becomes numbers for each row, and
+    keys and values are then repeated for the queries that share them (transformers,
+    sdpa_attention.py: use_gqa_in_sdpa). Without, the backward pass makes them for all heads."""
+    query, key, value = qkv
+    mask: tuple[Value, ...] = ()
+    works = 2 * (query.size - key.size)
+    if masked:
+        key, value = _repeated(tape, query, key), _repeated(tape, query, value)
+        size = plan.rows * plan.length**2 * query.width
+        mask, works = (tape.given(size, query.width, part=ATTENTION),), 0
+    statistics = tape.given(plan.tokens * shapes.heads * _WIDE, _WIDE, part=ATTENTION)
+    saves = (query, key, value, statistics, *mask)
+    return tape.do(query.size, query.width, (query, key, value), saves, works, keeps=True)
+
+
+def by_rows(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value]) -> Value:
+    """This studio's attention on a processor: it keeps queries, keys and values alone; the scores
+    of a block are made again."""
+    query, key, value = qkv
+    few = 4 * key.size // plan.rows
+    scores = shapes.heads * min(_BLOCK, plan.length) * plan.length
+    works = few + scores * (2 * query.width + _WIDE)
+    return tape.do(query.size, query.width, (query, key, value), (query, key, value), works)
+
+
+def eager(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value]) -> Value:
+    """Scores, capped in Gemma 2, masked, their softmax in float32 and once more as narrow as the
+    values. Queries and keys are made contiguous for the product, and that is what is kept."""
+    query, key, value = qkv
+    query = tape.do(query.size, query.width, (query,))
+    key, value = _repeated(tape, query, key, True), _repeated(tape, query, value, True)
+    numbers = plan.tokens * shapes.heads * plan.length
+    size, width = numbers * query.width, query.width
+    scores = tape.do(size, width, (query, key), (query, key), part=ATTENTION)
+    scores = tape.do(size, width, (scores,), part=ATTENTION)
+    if shapes.attention_cap:
+        scores = tape.do(size, width, (scores,), part=ATTENTION)
+        scores = tape.do(size, width, (scores,), part=ATTENTION, keeps=True)
+        scores = tape.do(size, width, (scores,), part=ATTENTION)
+    scores = tape.passing((scores,), width, size)
+    wide = scores if shapes.kind == "gpt2" and not plan.on_gpu else tape.cast(scores, _WIDE)
+    weights = tape.do(wide.size, wide.width, (wide,), part=ATTENTION, keeps=True)
+    tape.part, part = ATTENTION, tape.part
+    weights = dropout(tape, plan, tape.cast(weights, width), shapes.attention_dropout)
+    tape.part = part
+    out = tape.do(query.size, width, (weights, value), (weights, value))
+    return tape.do(out.size, width, (out,))
+
+
+def _repeated(tape: Tape, query: Value, key: Value, always: bool = False) -> Value:
+    """Keys or values for each query head; a copy where heads share them, or `always`."""
+    if key.size == query.size and not always:
+        return key
+    return tape.do(query.size, key.width, (key,))

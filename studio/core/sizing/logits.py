@@ -1,27 +1,104 @@
-"""What the logits and the loss take."""
+"""What the logits and the loss take, by the way they are computed."""
 
 from __future__ import annotations
 
+from studio.core.sizing.pieces import norm
 from studio.core.sizing.plan import Plan
+from studio.core.sizing.products import product
 from studio.core.sizing.shapes import Shapes
+from studio.core.sizing.tape import LOGITS, Tape, Value
 
-MIB = 1 << 20
-# The loss makes logits in fp32 chunks of at most this, at trained positions alone.
-LOGIT_CHUNK = 64 * MIB
-
-
-def kept(shapes: Shapes, plan: Plan) -> int:
-    """Bytes between the forward and the backward pass."""
-    return 0
+# Values of logits that the studio's loss makes at a time, on a card and on a processor
+# (engine/loss.py).
+CARD_CHUNK, CHUNK = 1 << 24, 1 << 23
+_WIDE, _INDEX = 4, 8
 
 
-def hump(shapes: Shapes, plan: Plan) -> int:
-    """The most bytes above `kept` while the loss goes backward: logits, their fp32 copy and
-    gradients, 16 bytes a value; chunked, for one chunk."""
-    whole = 16 * shapes.vocabulary * plan.tokens
-    return whole if plan.logits == "full" else min(4 * LOGIT_CHUNK, whole)
+class Tail:
+    """The last norm, lm_head and the loss. `kept` is by part, after the forward pass; `forward` is
+    the most bytes in the forward pass, `backward` in the backward pass, each with what is kept;
+    `gradients` those of weights."""
+
+    def __init__(self, shapes: Shapes, plan: Plan, stream: int) -> None:
+        self._shapes, self._plan = shapes, plan
+        tape = Tape()
+        value = tape.given(plan.tokens * shapes.hidden * stream, stream)
+        hidden = norm(tape, plan, value, shapes.norm, shapes.hidden)
+        tape.part = LOGITS
+        loss = self._whole(tape, hidden) if whole(shapes, plan) else self._chunked(tape, hidden)
+        self.kept = dict(tape.kept)
+        self.forward = sum(self.kept.values()) + self._above
+        works = self._works
+        self.backward = tape.backward(loss, plan.accumulating) + works
+        self.gradients = tape.gradients
+
+    @property
+    def learnt(self) -> int:
+        """Tokens whose logits are made."""
+        return self._plan.learnt or self._plan.rows * (self._plan.length - 1)
+
+    def _chunked(self, tape: Tape, hidden: Value) -> Value:
+        """This studio's loss: hidden states of learnt tokens, and logits a chunk at a time.
+
+        A frozen head's gradient is made in the forward pass. One that learns, or has a bias, makes
+        each chunk again in the backward pass: log-softmax and two gradients in float32, or the
+        head's own gradient, which comes beside the one of the chunks before.
+        """
+        shapes, plan = self._shapes, self._plan
+        compute = plan.compute_bytes if plan.autocast else hidden.width
+        width = shapes.hidden
+        size = self.learnt * width * hidden.width
+        rows = tape.do(size, hidden.width, tape.pieces(hidden, (hidden.size,)))
+        chunk = min(self.learnt, max(16, self._room() // shapes.vocabulary))
+        logits, head = chunk * shapes.vocabulary, shapes.vocabulary * width
+        if not (plan.full or shapes.head_bias):
+            made = tape.given(self.learnt * width * compute, compute)
+            copied = made.size if compute != hidden.width else 0
+            self._above = hidden.size + rows.size + copied + logits * (compute + _WIDE)
+            self._works = 0
+            return tape.do(_WIDE, _WIDE, (rows,), (made,))
+        copy = head * compute if compute != plan.weight_bytes else 0
+        own = head * plan.weight_bytes if plan.full else 0
+        several, gradient = own if chunk < self.learnt else 0, own + copy
+        self._above = hidden.size + logits * (2 * _WIDE) + copy
+        self._works = max(logits * 3 * _WIDE, logits * compute + gradient) + copy + several
+        weight = tape.weight(own, plan.weight_bytes, plan.full)
+        loss = tape.do(_WIDE, _WIDE, (rows, weight), (rows,))
+        self._works -= min(self._works, rows.size + weight.size)
+        return loss
+
+    def _whole(self, tape: Tape, hidden: Value) -> Value:
+        """The model's own logits, capped in Gemma 2, then in float32, then their log-softmax."""
+        shapes, plan = self._shapes, self._plan
+        head, width = shapes.hidden, shapes.vocabulary
+        logits = product(tape, plan, hidden, head, width, plan.weight_bytes, plan.full)
+        made = logits
+        if shapes.logits_cap:
+            logits = tape.do(logits.size, logits.width, (logits,))
+            logits = tape.do(logits.size, logits.width, (logits,), keeps=True)
+            logits = tape.do(logits.size, logits.width, (logits,))
+        (view,) = tape.pieces(logits, (logits.size,))
+        wide = tape.cast(view, _WIDE)
+        if wide is view:
+            wide = tape.passing((view,), _WIDE, view.size)
+        self._above = hidden.size + wide.size + (made.size if made.width == _WIDE else 0)
+        self._works = 0
+        shares = tape.do(wide.size, _WIDE, (wide,), keeps=True)
+        return tape.do(_WIDE, _WIDE, (shares,), (shares,))
+
+    def _room(self) -> int:
+        return CARD_CHUNK if self._plan.on_gpu else CHUNK
+
+
+def whole(shapes: Shapes, plan: Plan) -> bool:
+    """Whether all logits are there at once: as asked, or because they are capped or scaled."""
+    return plan.logits == "full" or bool(shapes.logits_cap) or shapes.kind == "granite"
 
 
 def evaluation(shapes: Shapes, plan: Plan) -> int:
     """The most bytes while a loss without gradients is computed."""
-    return hump(shapes, plan) // 2
+    if whole(shapes, plan):
+        return plan.tokens * shapes.vocabulary * (plan.compute_bytes + 2 * _WIDE)
+    room = CARD_CHUNK if plan.on_gpu else CHUNK
+    chunk = min(plan.tokens, max(16, room // shapes.vocabulary))
+    return chunk * shapes.vocabulary * (plan.compute_bytes + 2 * _WIDE)

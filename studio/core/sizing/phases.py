@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from studio.core.sizing import activations, attention, logits
+from studio.core.sizing import activations
 from studio.core.sizing.learning import adapter_bytes, gradient_bytes, optimizer_bytes
 from studio.core.sizing.plan import Plan
 from studio.core.sizing.shapes import Shapes
@@ -26,36 +26,24 @@ BREAKDOWN: tuple[str, ...] = (
 
 
 def phases(shapes: Shapes, plan: Plan) -> dict[Phase, dict[str, int]]:
-    """The parts of what each phase allocates; the loss and a layer never peak together."""
+    """The parts of what each phase allocates; forward and backward at their highest moment."""
     held = {
         "weights": weights_bytes(shapes, plan),
         "adapter": adapter_bytes(shapes, plan),
-        "gradients": gradient_bytes(shapes, plan),
         "optimizer": optimizer_bytes(shapes, plan),
     }
-    kept = {
-        "activations": activations.kept(shapes, plan),
-        "attention": attention.kept(shapes, plan),
-        "logits": logits.kept(shapes, plan),
-    }
-    layer = {
-        "activations": activations.hump(shapes, plan),
-        "attention": attention.hump(shapes, plan),
-    }
-    loss = {"logits": logits.hump(shapes, plan)}
-    hump = max(loss, layer, key=lambda parts: sum(parts.values()))
-    forward = {
-        "activations": activations.forward_hump(shapes, plan),
-        "attention": attention.forward_hump(shapes, plan),
-    }
-    still = {name: held[name] for name in ("weights", "adapter", "optimizer")}
+    moments = activations.moments(shapes, plan)
+    forward, backward = (
+        max((one for one in moments if one.phase == phase), key=lambda one: one.total)
+        for phase in ("forward", "backward")
+    )
     return {
-        "load": {"weights": held["weights"]},
-        "forward": _sum(held, kept, forward),
-        "backward": _sum(held, kept, hump),
-        "optimizer": held,
-        "evaluation": _sum(still, forward, {"logits": logits.evaluation(shapes, plan)}),
-        "save": still,
+        "load": _sum({"weights": held["weights"]}),
+        "forward": _sum(held, forward.parts),
+        "backward": _sum(held, backward.parts),
+        "optimizer": _sum(held, {"gradients": gradient_bytes(shapes, plan)}),
+        "evaluation": _sum(held, activations.evaluation(shapes, plan).parts),
+        "save": _sum(held),
     }
 
 
