@@ -7,24 +7,14 @@ from collections.abc import Iterator
 import msgspec
 
 from studio.core import disk, memory
+from studio.core.checking_choices import check_choices
 from studio.core.checking_data import check_data
+from studio.core.choices import BF16_CAPABILITY, FACTS, INT8_CAPABILITY, NF4_CAPABILITY
 from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import GIB
 from studio.core.problem import Problem
-from studio.core.recipe import Method, Recipe
+from studio.core.recipe import Recipe
 from studio.core.sizing.shapes import names
-
-# What published recipes of each method stay within (Alpaca, QLoRA, LoRA and their successors).
-USUAL_RATES: dict[Method, tuple[float, float]] = {
-    "full": (1e-6, 2e-4),
-    "lora": (1e-5, 2e-3),
-    "qlora": (1e-5, 2e-3),
-}
-TINY = 1_000_000_000
-# bitsandbytes' documentation: NF4 from compute capability 6.0, LLM.int8() from 7.5
-NF4_CAPABILITY = (6, 0)
-INT8_CAPABILITY = (7, 5)
-BF16_CAPABILITY = (8, 0)
 
 
 def check(
@@ -37,6 +27,7 @@ def check(
     problems = [*_training(recipe), *_adapter(recipe, machine)]
     if model is not None:
         problems += _model(recipe, model)
+    problems += check_choices(recipe, machine, model, dataset)
     problems += check_data(recipe, model, dataset)
     if machine is not None:
         problems += _machine(recipe, machine)
@@ -47,7 +38,6 @@ def check(
 
 def _training(recipe: Recipe) -> Iterator[Problem]:
     training = recipe.training
-    yield from _learning_rate(recipe)
     if training.micro_batch_size > training.batch_size:
         yield Problem(
             field="training.micro_batch_size",
@@ -71,22 +61,6 @@ def _training(recipe: Recipe) -> Iterator[Problem]:
         )
 
 
-def _learning_rate(recipe: Recipe) -> Iterator[Problem]:
-    rate = recipe.training.learning_rate
-    low, high = USUAL_RATES[recipe.method]
-    if not rate or low <= rate <= high:
-        return
-    wild = rate >= 0.1
-    direction = "diverge" if rate > high else "hardly learn"
-    yield Problem(
-        field="training.learning_rate",
-        text=f"A learning rate of {rate:g} is outside the usual {low:g} to {high:g} of "
-        f"{recipe.method}; the run {'would' if wild else 'may'} {direction}.",
-        fix="Leave it at 0 for the method's usual rate, or choose one from that range.",
-        severity="error" if wild else "warning",
-    )
-
-
 def _adapter(recipe: Recipe, machine: Machine | None) -> Iterator[Problem]:
     training, lora = recipe.training, recipe.lora
     if recipe.method == "full":
@@ -104,14 +78,6 @@ def _adapter(recipe: Recipe, machine: Machine | None) -> Iterator[Problem]:
             fix="Set base_precision to auto, or method to lora.",
             severity="warning",
         )
-    if not 0.25 <= lora.alpha / lora.rank <= 8:
-        yield Problem(
-            field="lora.alpha",
-            text=f"alpha {lora.alpha:g} at rank {lora.rank} scales the adapter by "
-            f"{lora.alpha / lora.rank:.3g}; usual are 1 to 2.",
-            fix=f"Set alpha to {2 * lora.rank}.",
-            severity="warning",
-        )
     if lora.dropout and machine is not None and not machine.gpus:
         yield Problem(
             field="lora.dropout",
@@ -123,17 +89,8 @@ def _adapter(recipe: Recipe, machine: Machine | None) -> Iterator[Problem]:
 
 def _model(recipe: Recipe, model: ModelFacts) -> Iterator[Problem]:
     yield from (msgspec.structs.replace(problem, field="model") for problem in model.problems)
-    if recipe.method == "full":
-        return
-    if recipe.method == "qlora" and 0 < model.parameters < TINY:
-        yield Problem(
-            field="method",
-            text=f"This model has {model.parameters / 1e6:.3g} M parameters; a 4-bit base saves "
-            "little memory here and costs some quality.",
-            fix="LoRA is usually the better choice for a model this small.",
-            severity="info",
-        )
-    yield from _targets(recipe, model)
+    if recipe.method != "full":
+        yield from _targets(recipe, model)
 
 
 def _targets(recipe: Recipe, model: ModelFacts) -> Iterator[Problem]:
@@ -160,7 +117,8 @@ def _machine(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
     if not machine.gpus:
         yield from _cpu(recipe)
         return
-    card, capability = machine.gpus[0].name, machine.gpus[0].compute_capability
+    gpu = machine.gpu
+    card, capability = (gpu.name, gpu.compute_capability) if gpu else ("", None)
     if capability is None:
         return
     if training.dtype == "bfloat16" and capability < BF16_CAPABILITY:
@@ -169,6 +127,7 @@ def _machine(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
             text=f"{card} has no bf16 units; bfloat16 would be slow there.",
             fix="Set dtype to auto or float16.",
             severity="warning",
+            source=FACTS["bf16"].source,
         )
     needed = NF4_CAPABILITY if recipe.method == "qlora" else INT8_CAPABILITY
     quantized = recipe.method == "qlora" or training.base_precision == "8"
@@ -178,6 +137,7 @@ def _machine(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
             text=f"{card} is too old for a quantized base (compute capability "
             f"{capability[0]}.{capability[1]}, needed {needed[0]}.{needed[1]}).",
             fix="Set method to lora and base_precision to auto.",
+            source=FACTS["quantized base"].source,
         )
 
 
@@ -198,6 +158,7 @@ def _cpu(recipe: Recipe) -> Iterator[Problem]:
             f"works as {plain} here.",
             fix=f"Set optimizer to {plain}; nothing changes on this machine.",
             severity="info",
+            source=FACTS["paged optimizer"].source,
         )
 
 
@@ -236,9 +197,10 @@ def _disk(
 
 
 def _memory(estimate: memory.Estimate, machine: Machine) -> Problem:
-    total = machine.gpus[0].total_bytes if machine.gpus else machine.ram_total_bytes
+    total = machine.gpu.total_bytes if machine.gpu else machine.ram_total_bytes
     kind = "VRAM" if machine.gpus else "RAM"
-    hopeless = estimate.expected_bytes * (1 - memory.UNCERTAINTY) > total > 0
+    # as much below what is expected as the bound lies above it
+    hopeless = 2 * estimate.expected_bytes - estimate.upper_bytes > total > 0
     tight = estimate.verdict == "tight"
     return Problem(
         field="method",

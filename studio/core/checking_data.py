@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from studio.core.choices import FACTS
 from studio.core.facts import DatasetReport, ModelFacts
 from studio.core.problem import Problem
 from studio.core.recipe import Recipe
@@ -97,6 +98,7 @@ def _rows(recipe: Recipe, dataset: DatasetReport) -> Iterator[Problem]:
             "(overfitting).",
             fix=f"Set epochs to {MANY_EPOCHS} or fewer, or early_stopping_patience to 3.",
             severity="warning",
+            source=FACTS["epochs"].source,
         )
 
 
@@ -107,6 +109,7 @@ def _few(recipe: Recipe, rows: int, held_out: int) -> Iterator[Problem]:
             text=f"{rows} usable row{'s are' if rows > 1 else ' is'} very few to learn from.",
             fix="A few hundred rows show a style; add more if you can.",
             severity="warning",
+            source=FACTS["few rows"].source,
         )
     if recipe.data.eval_share and not held_out:
         yield Problem(

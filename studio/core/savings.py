@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from studio.core.choices import SCALES
 from studio.core.lengths import MICRO_BATCH_TOKENS, Lengths
 from studio.core.recipe import Recipe
 
@@ -204,7 +205,7 @@ def _cut(length: int, lengths: Lengths | None) -> str:
 
 def _ranks(recipe: Recipe) -> Iterator[Step]:
     rank = recipe.lora.rank
-    while rank // 2 >= LEAST_RANK:
+    while rank // 2 >= max(LEAST_RANK, recipe.lora.alpha / SCALES[1]):
         rank //= 2
         yield Step(
             value=rank,
