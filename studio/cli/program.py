@@ -15,6 +15,7 @@ from studio.cli.console import Console
 from studio.cli.interrupts import INTERRUPTED, Interrupted
 from studio.client.actions import Cancelled, Fault
 from studio.core.errors import StudioError
+from studio.core.problem import Problem
 from studio.library.folders import Home, default_root
 
 DONE, USERS_TO_MEND, WRONG_USAGE, OUR_FAULT = 0, 1, 2, 3
@@ -25,8 +26,8 @@ EPILOG = "Without a verb the window opens. More on each: finetune-studio VERB --
 class Usage(StudioError):
     """The arguments make no sense; `usage` is the line that shows how they would."""
 
-    def __init__(self, text: str, usage: str, fix: str) -> None:
-        super().__init__("Wrong usage", text, fix)
+    def __init__(self, text: str, usage: str, fix: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__("Wrong usage", text, fix, problems)
         self.usage = usage
 
 
@@ -90,10 +91,16 @@ def _run(arguments: list[str], console: Console) -> int:
         return int(leaving.code or 0)
     named = getattr(options, "home", None)
     home = Home(named.expanduser().absolute() if named else default_root())
-    if options.verb != "doctor":
+    if not _homeless(options):
         _make(home)
     status: int | None = options.run(home, options, console)
     return status or DONE
+
+
+def _homeless(options: argparse.Namespace) -> bool:
+    """Whether the verb does without the studio's folder, and so makes none."""
+    homeless = getattr(options, "homeless", None)
+    return homeless is not None and homeless(options)
 
 
 def _make(home: Home) -> None:

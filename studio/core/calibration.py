@@ -132,5 +132,20 @@ def with_ratio(
     return settled("yes") if too_much else found
 
 
+def recomputes(
+    recipe: Recipe,
+    model: ModelFacts | None,
+    machine: Machine | None,
+    longest: int,
+    kept: Sequence[Calibration],
+) -> bool:
+    """Whether activations are recomputed: as asked, and on auto where nothing else would fit."""
+    asked = recipe.training.gradient_checkpointing
+    if asked != "auto":
+        return asked == "yes"
+    found = calibrated(recipe, model, machine, longest, advise=False, kept=kept)
+    return found.assumed.get("gradient_checkpointing") == "yes"
+
+
 def _alike(one: Calibration, expected_bytes: int) -> bool:
     return expected_bytes / LIKE <= one.expected_bytes <= expected_bytes * LIKE

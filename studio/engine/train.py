@@ -21,9 +21,11 @@ from studio.engine import (
     save,
     schedule,
     setup,
+    speed,
     spill,
     trouble,
 )
+from studio.engine.calibrate import Witness
 from studio.engine.checkpoint import Checkpoints, Progress
 from studio.engine.control import CancelledByUserError, Control
 from studio.engine.data import Steps
@@ -55,7 +57,8 @@ def run(context: Context) -> None:
 
 
 def _train(context: Context, control: Control) -> None:
-    training = Training(context, setup.make(context, control), control)
+    witness = Witness()
+    training = Training(context, setup.make(context, control), control, witness)
     training.begin()
     training.learn()
     training.end()
@@ -64,8 +67,9 @@ def _train(context: Context, control: Control) -> None:
 class Training:
     """One run while an engine works on it."""
 
-    def __init__(self, context: Context, ready: Setup, control: Control) -> None:
+    def __init__(self, context: Context, ready: Setup, control: Control, witness: Witness) -> None:
         self.channel = context.channel
+        self.witness = witness
         self.context = context
         self.control = control
         self.training = ready.recipe.training
@@ -75,6 +79,7 @@ class Training:
         self.saving = Saving(context, self.learner)
         self.held_out = HeldOut(context, self.learner, self.saving)
         self.progress = Progress(evaluated_step=0)
+        self.speed = speed.Since(self.progress)
         self.spill = spill.watch(context.channel, ready.accelerator.device)
 
     @property
@@ -88,6 +93,8 @@ class Training:
         if not self._resume():
             self.saving.write(self.progress)
         self.saving.measure()
+        self.speed = speed.Since(self.progress)
+        self.witness.began(self.ready, self.steps.epoch(self.progress.step))
         decided = msgspec.to_builtins(self.ready.decided)
         self.channel.emit(
             events.Started(
@@ -320,6 +327,8 @@ class Training:
     def _publish(self, state: str) -> dict[str, object]:
         progress, name = self.progress, self.context.folder.path.name
         trouble.refuse_to_publish(self.ready.model, self.learner.watchdog, progress.step)
+        self.witness.testify(self.context, self.ready, self.steps.epoch(progress.step))
+        self.speed.remember(self.context, self.ready, progress)
         self.channel.stage("Saving what was learnt")
         place = save.publish(self.ready, self.context, self.ready.recipe.name or name, progress)
         return {

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
 import msgspec
 
 from studio.core.calibration import NEWEST, Calibration
 from studio.core.upgrades import Newer
-from studio.library import formats
+from studio.library import formats, locks
 from studio.library.files import write_whole
 from studio.library.folders import Home
 from studio.library.locks import Lock
@@ -40,7 +39,7 @@ def remember(home: Home, new: Calibration) -> bool:
     """
     lock = Lock(home.calibrations.with_suffix(".lock"))
     try:
-        if not _taken(lock):
+        if not locks.taken(lock, _PATIENCE_SECONDS):
             return False
         try:
             return _add(home, new)
@@ -65,12 +64,3 @@ def _read(home: Home) -> tuple[Calibration, ...]:
     content = home.calibrations.read_bytes()
     what = f"The file {home.calibrations}"
     return formats.decode("calibrations", content, _Kept, what).calibrations
-
-
-def _taken(lock: Lock) -> bool:
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while not lock.acquire():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True

@@ -23,7 +23,7 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     one = parsers.add_parser(
         "doctor", parents=[shared], help="look after the machine", description=about
     )
-    one.set_defaults(run=_doctor)
+    one.set_defaults(run=_doctor, homeless=lambda options: True)
 
 
 def _doctor(home: Home, options: argparse.Namespace, console: Console) -> int:

@@ -9,6 +9,12 @@ from studio.client.actions.datasets import (
     copy_dataset,
 )
 from studio.client.actions.doctor import Finding, diagnose
+from studio.client.actions.estimating import (
+    Estimated,
+    estimate,
+    model_facts,
+    read_config,
+)
 from studio.client.actions.jobs import Outcome, run_job, wait
 from studio.client.actions.measuring import measure
 from studio.client.actions.merging import free_out, merge, model_folder
@@ -23,7 +29,6 @@ from studio.client.actions.quickstart import quickstart
 from studio.client.actions.recipes import (
     Checked,
     check,
-    estimate,
     examine,
     load,
     machine_now,
@@ -47,6 +52,7 @@ __all__ = [
     "Cancelled",
     "Checked",
     "Conversation",
+    "Estimated",
     "Fault",
     "Finding",
     "Outcome",
@@ -71,10 +77,12 @@ __all__ = [
     "machine_now",
     "measure",
     "merge",
+    "model_facts",
     "model_folder",
     "open_chat",
     "prepare_run",
     "quickstart",
+    "read_config",
     "refusal",
     "resume_run",
     "run_job",

@@ -12,10 +12,9 @@ from studio.client.actions.jobs import Asked, Progress
 from studio.client.cancelled import Cancelled
 from studio.client.keeper import Keeper
 from studio.client.preparer import Preparer
-from studio.core import memory, problems
+from studio.core import problems
 from studio.core.errors import StudioError
 from studio.core.facts import DatasetReport, Machine, ModelFacts
-from studio.core.memory import Estimate
 from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
 from studio.library import chat_templates, datasets, hub_datasets, models, own_datasets, settings
@@ -130,14 +129,6 @@ def examine(
 def check(home: Home, data: Any, *, preparer: Preparer | None = None) -> list[Problem]:
     """The problems of a recipe, errors first."""
     return examine(home, data, preparer=preparer).problems
-
-
-def estimate(
-    home: Home, recipe: Recipe, *, machine: Machine | None = None, longest: int = 0
-) -> Estimate:
-    """What a run of the recipe takes in memory, reckoned; StudioError without its model."""
-    facts = models.inspect(models.resolve(home, recipe.model))
-    return memory.estimate(recipe, facts, machine or machine_now(home), longest)
 
 
 def refusal(found: list[Problem]) -> StudioError:

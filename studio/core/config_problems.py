@@ -1,0 +1,113 @@
+"""What is missing from a model's config.json or makes no sense in it, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeGuard
+
+from studio.core.problem import Problem
+from studio.core.sizing.families import LIKE_LLAMA
+
+# Each size by its usual name, and what GPT-2 and its kin call it.
+_SIZES = {
+    "hidden_size": ("n_embd", "d_model"),
+    "num_hidden_layers": ("n_layer", "num_layers"),
+    "num_attention_heads": ("n_head", "num_heads"),
+    "vocab_size": (),
+}
+_WIDTH = ("intermediate_size", "n_inner", "ffn_hidden_size")
+_FOUR_TIMES = frozenset({"gpt2", "falcon"})
+"""Architectures whose feed-forward part is four times as wide as the rest unless said."""
+_KNOWN = _FOUR_TIMES | {"gpt_neox"} | LIKE_LLAMA.keys()
+_MORE = (
+    "num_key_value_heads",
+    "head_dim",
+    "max_position_embeddings",
+    "num_local_experts",
+    "num_experts",
+    "num_experts_per_tok",
+    "moe_intermediate_size",
+)
+_MOST = 1 << 31
+
+
+def looks_like_config(data: object) -> bool:
+    """Whether plain data is a model's config.json."""
+    names = {"model_type", "architectures", *_SIZES, *(each for n in _SIZES.values() for each in n)}
+    return isinstance(data, dict) and not names.isdisjoint(data)
+
+
+def problems(config: Mapping[str, Any]) -> list[Problem]:
+    """Every problem of a config.json; of the text model's where it is one of several inside.
+
+    An architecture that isn't known may call its sizes as it likes.
+    """
+    nested = config.get("text_config")
+    if isinstance(nested, Mapping):  # leaves out what the architecture takes for granted
+        return [*_kind(config), *_strange(nested, "text_config."), *_unequal(nested)]
+    named = config.get("model_type")
+    missing = _missing(config) if not named or named in _KNOWN else ()
+    return [*_kind(config), *missing, *_strange(config), *_unequal(config)]
+
+
+def _kind(config: Mapping[str, Any]) -> Iterator[Problem]:
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or not kind:
+        yield Problem(
+            field="model_type",
+            text="The config doesn't say which architecture the model has.",
+            fix="Add model_type, for example llama or qwen2.",
+        )
+
+
+def _missing(config: Mapping[str, Any]) -> Iterator[Problem]:
+    needed = dict(_SIZES)
+    if config.get("model_type") not in _FOUR_TIMES:
+        needed[_WIDTH[0]] = _WIDTH[1:]
+    for name, others in needed.items():
+        if all(config.get(each) is None for each in (name, *others)):
+            yield Problem(
+                field=name,
+                text=f"The config has no {name}.",
+                fix=f"Add {name}{f' (or {others[0]})' if others else ''}, a whole number above 0.",
+            )
+
+
+def _strange(config: Mapping[str, Any], where: str = "") -> Iterator[Problem]:
+    every = {each for name, others in _SIZES.items() for each in (name, *others)}
+    for name in sorted(every.union(_WIDTH, _MORE)):
+        value = config.get(name)
+        if value is not None and not _is_size(value):
+            yield Problem(
+                field=where + name,
+                text=f"{name} is {value!r}; it has to be a whole number above 0.",
+                fix="Take the number from the model's own config.json.",
+            )
+
+
+def _unequal(config: Mapping[str, Any]) -> Iterator[Problem]:
+    hidden, heads = _size(config, "hidden_size"), _size(config, "num_attention_heads")
+    keys = _size(config, "num_key_value_heads")
+    if hidden and heads and hidden % heads and config.get("head_dim") is None:
+        yield Problem(
+            field="num_attention_heads",
+            text=f"{heads} heads don't divide a hidden size of {hidden}.",
+            fix="Correct one of the two, or add head_dim.",
+        )
+    if heads and keys and heads % keys:
+        yield Problem(
+            field="num_key_value_heads",
+            text=f"{keys} key and value heads don't divide {heads} heads.",
+            fix="Correct one of the two.",
+        )
+
+
+def _size(config: Mapping[str, Any], name: str) -> int:
+    """A size under any of its names; 0 where there is none that makes sense."""
+    names = (name, *_SIZES.get(name, ()))
+    found = (config.get(each) for each in names)
+    return next((value for value in found if _is_size(value)), 0)
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 < value <= _MOST
