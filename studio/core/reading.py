@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -90,11 +91,17 @@ def _no_mapping(data: object) -> Problem:
     )
 
 
+@cache
+def _hints(part: type[Part]) -> dict[str, Any]:
+    """The types of a part's fields, with their bounds."""
+    return get_type_hints(part, include_extras=True)
+
+
 def _struct(
     part: type[Part], data: dict[Any, Any], prefix: str, problems: list[Problem]
 ) -> dict[str, Any]:
     """The usable values of one part by field name."""
-    hints = get_type_hints(part, include_extras=True)
+    hints = _hints(part)
     values: dict[str, Any] = {}
     for key, value in data.items():
         if key not in hints:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from studio.ui.icons import IconLabel
 from studio.ui.widgets.buttons import Pressable
-from studio.ui.widgets.layout import clear, row
-from studio.ui.widgets.text import ElidedLabel, Pill, label
+from studio.ui.widgets.layout import row
+from studio.ui.widgets.pill_row import PillRow
+from studio.ui.widgets.text import ElidedLabel, label
 
 
 class OptionCard(Pressable):
@@ -33,16 +34,14 @@ class OptionCard(Pressable):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
         self._height = height
         self._spoken: list[str] = []
-        self._shown: list[tuple[str, str]] = []
         self._title = ElidedLabel(title, "b", Qt.TextElideMode.ElideRight)
         self._text = label(text, "sub", wrap=True)
         self._text.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._pills = QHBoxLayout()
-        self._pills.setSpacing(6)
+        self._pills = PillRow(grows=pills_below)
         head = row(self._title, spacing=8)
         head.setStretch(0, 1)
         if not pills_below:
-            head.addLayout(self._pills)
+            head.addWidget(self._pills)
         if icon_name:
             head.insertWidget(0, IconLabel(icon_name, "accent_text", 16))
         self._box = box = QVBoxLayout(self)
@@ -51,21 +50,16 @@ class OptionCard(Pressable):
         box.addLayout(head)
         box.addWidget(self._text, 1)
         if pills_below:
-            box.addLayout(row(self._pills, None))
+            box.addWidget(self._pills)
         self._name()
         self._pass_clicks()
 
     def set_pills(self, pills: Sequence[tuple[str, str]]) -> None:
         """Replace the pills: (text, tone) each."""
-        if list(pills) == self._shown:
-            return
-        self._shown = list(pills)
-        clear(self._pills)
-        self._spoken = [text for text, _ in pills]
-        for text, tone in pills:
-            self._pills.addWidget(Pill(text, tone))
-        self._name()
-        self._pass_clicks()
+        if list(pills) != self._pills.pills():
+            self._pills.set_pills(pills)
+            self._spoken = [text for text, _ in pills]
+            self._name()
 
     def set_text(self, text: str) -> None:
         """Replace the sentence under the title."""

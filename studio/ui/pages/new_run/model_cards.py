@@ -35,6 +35,11 @@ class ModelCards(QWidget):
         self._machine: Machine | None = None
         self._badger = Badger(self)
 
+    @property
+    def busy(self) -> bool:
+        """Whether badges are still to come."""
+        return self._badger.busy
+
     def show_models(self, found: Sequence[ModelFacts]) -> None:
         """Replace the cards."""
         self._badger.forget()
