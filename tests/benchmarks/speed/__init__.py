@@ -1,0 +1,1 @@
+"""The studio's speed, memory and loss beside its peers', on this machine, in one run."""
