@@ -1,7 +1,8 @@
 /* A libnvidia-ml.so.1 whose cards stand in a text file, so that a test can change them while the
  * process under test runs. FAKE_NVML_STATE names the file; without it there is no driver.
  * Lines are "key value"; keys of a card begin with its number: "0.used 8589934592".
- * A value of "-" means that the card does not support the question. */
+ * A value of "-" means that the card does not support the question; "0.error 15" that it answers
+ * every question with this error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,8 @@ static result text_of(card device, const char *name, char *value, size_t size) {
     char key[64];
     result error = state_error();
     if (error) return error;
+    snprintf(key, sizeof key, "%ld.error", (long)(device - handles));
+    if (lookup(key, value, size)) return atoi(value);
     snprintf(key, sizeof key, "%ld.%s", (long)(device - handles), name);
     if (!lookup(key, value, size) || !strcmp(value, "-")) return NOT_SUPPORTED;
     return SUCCESS;

@@ -38,7 +38,8 @@ class FakeCards:
     def set(self, card: int = 0, **values: object) -> None:
         """Change a card: name, uuid, total, used (bytes), utilization (percent), temperature
         (°C), power, power_limit (mW), capability ("8.9"), processes and graphics
-        ("pid:bytes,pid:-"); None: the card doesn't support the question."""
+        ("pid:bytes,pid:-"), error (its answer to everything); None: the card doesn't support the
+        question."""
         self._cards[card] |= values
         self._write()
 
