@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from studio.core.sizing.experts import adapted, sides
 from studio.core.sizing.plan import Plan
 from studio.core.sizing.shapes import Shapes, Tensor
 
@@ -14,24 +15,25 @@ _EIGHT_BIT_CODES = 2 * 256 * 4
 
 def learnt(shapes: Shapes, plan: Plan) -> tuple[Tensor, ...]:
     """The parameter tensors that learn: all of the model's, or two for each targeted layer,
-    (rank, inputs) and (outputs, rank) (LoRA, arXiv 2106.09685)."""
+    (rank, inputs) and (outputs, rank) (LoRA, arXiv 2106.09685), and with "all-linear" those that
+    peft puts on the experts of some mixtures."""
     if plan.full:
         return shapes.tensors()
+    layers = [
+        (plan.rank, one.inputs, one.outputs, one.count) for one in shapes.targeted(plan.targets)
+    ]
+    if adapted(shapes, plan):
+        layers += [(*sizes, shapes.sparse_layers) for sizes in sides(shapes, plan.rank)]
     found = []
-    for one in shapes.targeted(plan.targets):
-        found += [
-            Tensor(name="lora_A.weight", shape=(plan.rank, one.inputs), count=one.count),
-            Tensor(name="lora_B.weight", shape=(one.outputs, plan.rank), count=one.count),
-        ]
+    for rank, inputs, outputs, count in layers:
+        found.append(Tensor(name="lora_A.weight", shape=(rank, inputs), count=count))
+        found.append(Tensor(name="lora_B.weight", shape=(outputs, rank), count=count))
     return tuple(found)
 
 
 def trainable(shapes: Shapes, plan: Plan) -> int:
     """Values that learn: all of them, or rank x (inputs + outputs) of each targeted layer."""
-    if plan.full:
-        return shapes.parameters
-    sides = sum((one.inputs + one.outputs) * one.count for one in shapes.targeted(plan.targets))
-    return plan.rank * sides
+    return shapes.parameters if plan.full else sum(one.values for one in learnt(shapes, plan))
 
 
 def value_bytes(plan: Plan) -> int:

@@ -77,7 +77,8 @@ class LlamaLike:
             self.experts, self.sparse = fields.whole("num_local_experts"), layers
             self.expert_width = self.intermediate
         elif self.traits.experts == "qwen":
-            self.experts = fields.optional("num_experts")
+            # transformers 5 writes it under the other name
+            self.experts = fields.optional("num_local_experts") or fields.optional("num_experts")
             self.expert_width = fields.whole("moe_intermediate_size")
             if self.kind == "qwen2_moe":
                 self.shared = fields.whole("shared_expert_intermediate_size")

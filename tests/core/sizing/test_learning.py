@@ -33,7 +33,7 @@ from tests.core.sizing.test_shapes import known
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning"),
-    pytest.mark.filterwarnings("ignore:The following rank_pattern keys:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:The following .*_pattern keys:RuntimeWarning"),
 ]
 OPTIMIZERS: tuple[Optimizer, ...] = (
     *("adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor"),
