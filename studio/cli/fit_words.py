@@ -9,6 +9,7 @@ import msgspec
 
 from studio.cli.console import size
 from studio.cli.progress import duration
+from studio.cli.wishes import METHODS
 from studio.client.actions import Estimated
 from studio.core.autofit import Fitted
 from studio.core.costs import Costs
@@ -23,7 +24,6 @@ VERDICTS = {
     "too big": "It is too big.",
     "unknown": "Whether it fits can't be said.",
 }
-_METHODS = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 
 
 def plain(found: Estimated, fitted: Fitted | None = None) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _head(found: Estimated) -> str:
 
 def _method(recipe: Recipe) -> str:
     rank = "" if recipe.method == "full" else f" of rank {recipe.lora.rank}"
-    return f"{_METHODS[recipe.method]}{rank}"
+    return f"{METHODS[recipe.method]}{rank}"
 
 
 def _parts(one: Estimate) -> list[str]:

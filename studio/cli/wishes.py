@@ -13,10 +13,11 @@ from studio.core.cards import machine_with, of_size
 from studio.core.facts import Machine
 from studio.core.memory import Ways
 from studio.core.problem import Problem
-from studio.core.recipe import Recipe
+from studio.core.recipe import Method, Recipe
 from studio.core.sizing.shapes import Shapes
 from studio.core.target_names import modules
 
+METHODS: dict[Method, str] = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 _MOST_GB = 100_000.0
 
 
@@ -182,6 +183,25 @@ def machine_of(options: argparse.Namespace, problems: list[Problem]) -> Machine 
         return _known(options.card, problems)
     gigabytes = _read("--gpu-gb", options.gpu_gb, _gigabytes, problems)
     return None if gigabytes is None else machine_with(of_size(gigabytes))
+
+
+def method_of(options: argparse.Namespace, problems: list[Problem]) -> Method | None:
+    """The method asked for alone."""
+    choice = _CHOICES["method"]
+    found: Method | None = _read(choice.option, options.method, choice.read, problems)
+    return found
+
+
+def refuse(problems: list[Problem]) -> None:
+    """Raise Usage with all of them, where there are any."""
+    if not problems:
+        return
+    from studio.cli.program import Usage
+
+    first = problems[0]
+    several = f"{len(problems)} things make no sense; each is named below."
+    text, fix = (first.text, first.fix) if len(problems) == 1 else (several, "Mend each of them.")
+    raise Usage(text, "", fix, problems)
 
 
 def _known(name: str, problems: list[Problem]) -> Machine | None:

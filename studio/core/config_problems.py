@@ -45,14 +45,18 @@ def problems(config: Mapping[str, Any]) -> list[Problem]:
     nested = config.get("text_config")
     if isinstance(nested, Mapping):  # leaves out what the architecture takes for granted
         return [*_kind(config), *_strange(nested, "text_config."), *_unequal(nested)]
-    named = config.get("model_type")
-    missing = _missing(config) if not named or named in _KNOWN else ()
+    strange = bool(_named(config)) and _named(config) not in _KNOWN
+    missing = () if strange else _missing(config)
     return [*_kind(config), *missing, *_strange(config), *_unequal(config)]
 
 
-def _kind(config: Mapping[str, Any]) -> Iterator[Problem]:
+def _named(config: Mapping[str, Any]) -> str:
     kind = config.get("model_type")
-    if not isinstance(kind, str) or not kind:
+    return kind if isinstance(kind, str) else ""
+
+
+def _kind(config: Mapping[str, Any]) -> Iterator[Problem]:
+    if not _named(config):
         yield Problem(
             field="model_type",
             text="The config doesn't say which architecture the model has.",
@@ -62,7 +66,7 @@ def _kind(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _missing(config: Mapping[str, Any]) -> Iterator[Problem]:
     needed = dict(_SIZES)
-    if config.get("model_type") not in _FOUR_TIMES:
+    if _named(config) not in _FOUR_TIMES:
         needed[_WIDTH[0]] = _WIDTH[1:]
     for name, others in needed.items():
         if all(config.get(each) is None for each in (name, *others)):

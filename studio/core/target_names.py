@@ -35,7 +35,7 @@ def modules(words: str, shapes: Shapes | None) -> str | tuple[str, ...]:
     word that means nothing here as a problem.
     """
     asked = [word.strip() for word in words.split(",") if word.strip()]
-    if [word.lower() for word in asked] and {word.lower() for word in asked} <= _ALL_WORDS:
+    if asked and {word.lower() for word in asked} <= _ALL_WORDS:
         return ALL
     if shapes is None:
         return tuple(asked)
@@ -52,9 +52,9 @@ def modules(words: str, shapes: Shapes | None) -> str | tuple[str, ...]:
 
 def _meant(word: str, there: set[str]) -> list[str]:
     """The modules that a word means, in the order of the short names."""
-    last = word.rsplit(".", 1)[-1]
-    if last in there:
-        return [last]
+    last = word.rsplit(".", 1)[-1].lower()
+    if own := [name for name in there if name.lower() == last]:
+        return own
     if head := _HEADS.get(word.lower()):
         return [head]
     short = _GROUPS.get(word.lower(), (word.lower(),))

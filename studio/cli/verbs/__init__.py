@@ -14,6 +14,7 @@ def modules() -> tuple[ModuleType, ...]:
     """The verb families, in the order that --help shows them."""
     from studio.cli.verbs import (
         adapters,
+        cards,
         chat,
         dataset,
         datasets,
@@ -36,6 +37,7 @@ def modules() -> tuple[ModuleType, ...]:
         runs,
         recipes,
         estimate,
+        cards,
         dataset,
         datasets,
         models,

@@ -105,9 +105,9 @@ def _asked(home: Home, options: argparse.Namespace) -> tuple[Wishes, Recipe, Mod
         if not problems and (options.recipe or options.model):
             raise
         own = Problem(field="RECIPE", text=error.text, fix=error.fix)
-        _refuse([*problems, *(error.problems or [own])])
+        wishes.refuse([*problems, *(error.problems or [own])])
         raise
-    _refuse(problems)
+    wishes.refuse(problems)
     return wanted, changed, facts
 
 
@@ -158,18 +158,6 @@ def _contradictions(options: argparse.Namespace) -> list[Problem]:
         text = f"{options.out} is there already."
         found.append(Problem(field="--out", text=text, fix="Give another name."))
     return found
-
-
-def _refuse(problems: list[Problem]) -> None:
-    """Raise Usage with all of them."""
-    if not problems:
-        return
-    from studio.cli.program import Usage
-
-    first = problems[0]
-    several = f"{len(problems)} things make no sense; each is named below."
-    text, fix = (first.text, first.fix) if len(problems) == 1 else (several, "Mend each of them.")
-    raise Usage(text, "", fix, problems)
 
 
 def _dataset(home: Home, recipe: Recipe, model: Path) -> DatasetReport | None:
