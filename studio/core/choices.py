@@ -56,6 +56,10 @@ FACTS: dict[str, Fact] = {
         "times the rank.",
         source="https://arxiv.org/abs/2106.09685",
     ),
+    "four bits": Fact(
+        says="In its paper QLoRA learns as well as adapters on a 16-bit base.",
+        source="https://arxiv.org/abs/2305.14314",
+    ),
     "quantized tiny model": Fact(
         says="Only the linear layers are held in 4 bits; of a small model the embeddings, in 16, "
         "are a large share.",

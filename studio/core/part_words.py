@@ -78,4 +78,14 @@ PART_WORDS: dict[str, PartWords] = {
         what="What torch and the driver take before the model is even loaded.",
         shrink="Nothing to do here: every program that computes on the card pays it once.",
     ),
+    "others": PartWords(
+        title="Other programs",
+        what="What the desktop, the browser or a game hold of the card now.",
+        shrink="Close what you don't need while the run goes on.",
+    ),
+    "reserve": PartWords(
+        title="Reserve",
+        what="What you keep free for the desktop; a run never counts on it.",
+        shrink="Set it lower if nobody uses the machine meanwhile.",
+    ),
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from studio.core import advice, problems
-from studio.core.facts import Gpu, Machine, ModelFacts
-from studio.core.recipe import DatasetPart, ModelPart, Recipe
+from studio.core import advice, memory, problems
+from studio.core.facts import DatasetReport, Gpu, Machine, ModelFacts
+from studio.core.recipe import DataPart, DatasetPart, ModelPart, Recipe, TrainingPart
 
 GIB = 1 << 30
 MISTRAL = ModelFacts(
@@ -79,3 +80,37 @@ def test_presets_raise_no_problem() -> None:
     recipe = Recipe(model=ModelPart(path="m"), dataset=(DatasetPart(path="d"),))
     for preset in advice.PRESETS:
         assert problems.check(advice.apply(preset, recipe), None, None, None) == []
+
+
+def test_a_large_set_may_pay_for_full_fine_tuning() -> None:
+    small = ModelFacts(path="m", config=MISTRAL.config | {"hidden_size": 512, "head_dim": 128})
+    rows = DatasetReport(path="d", format="text", confidence=1.0, trained_tokens=400_000_000)
+    found = advice.recommend(small, card(80), dataset=rows)
+    assert found.method == "full"
+    assert "400 million tokens" in found.reason
+    assert found.source.startswith("https://")
+    few = msgspec.structs.replace(rows, trained_tokens=300_000)
+    assert advice.recommend(small, card(80), dataset=few).method == "lora"
+    assert advice.recommend(MISTRAL, card(80), dataset=rows).method == "lora"
+
+
+def test_long_rows_are_the_reason_for_four_bits_where_they_are() -> None:
+    long = Recipe(
+        model=ModelPart(path="m"),
+        dataset=(DatasetPart(path="d"),),
+        data=DataPart(max_length=16384),
+        training=TrainingPart(gradient_checkpointing="yes", micro_batch_size=1),
+    )
+    short = memory.estimate(at_length(long, 512), MISTRAL, card(80)).needed_bytes
+    rows = memory.estimate(long, MISTRAL, card(80)).needed_bytes
+    machine = card((short + rows) // 2 // GIB)
+    found = advice.recommend(MISTRAL, machine, long)
+    assert found.method == "qlora"
+    assert "16,384 tokens" in found.reason
+    brief = advice.recommend(MISTRAL, machine, at_length(long, 512))
+    assert brief.method == "lora"
+
+
+def at_length(recipe: Recipe, length: int) -> Recipe:
+    data = msgspec.structs.replace(recipe.data, max_length=length)
+    return msgspec.structs.replace(recipe, data=data)
