@@ -20,11 +20,13 @@ def attention(
     tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value], window: int
 ) -> Value:
     """The result of one layer's attention, of the queries' size."""
-    masked = plan.packed or 0 < window < plan.length
     kind = kernel(plan, shapes)
+    masked = 0 < window < plan.length or (plan.packed and kind == "sdpa")
     if kind == "eager":
         return eager(tape, plan, shapes, qkv)
-    if kind == "rows" and not masked and not shapes.attention_dropout:
+    if shapes.attention_dropout and not plan.on_gpu:
+        return unfused(tape, plan, shapes, qkv)
+    if kind == "rows" and not masked:
         return by_rows(tape, plan, shapes, qkv)
     return fused(tape, plan, shapes, qkv, masked and kind != "flash")
 
@@ -47,7 +49,7 @@ def fused(
     works = 2 * (query.size - key.size)
     if masked:
         key, value = _repeated(tape, query, key), _repeated(tape, query, value)
-        size = plan.rows * plan.length**2 * query.width
+        size = _pairs(plan) * query.width
         mask, works = (tape.given(size, query.width, part=ATTENTION),), 0
     statistics = tape.given(plan.tokens * shapes.heads * _WIDE, _WIDE, part=ATTENTION)
     saves = (query, key, value, statistics, *mask)
@@ -70,7 +72,7 @@ def eager(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value
     query, key, value = qkv
     query = tape.do(query.size, query.width, (query,))
     key, value = _repeated(tape, query, key, True), _repeated(tape, query, value, True)
-    numbers = plan.tokens * shapes.heads * plan.length
+    numbers = _pairs(plan) * shapes.heads
     size, width = numbers * query.width, query.width
     scores = tape.do(size, width, (query, key), (query, key), part=ATTENTION)
     scores = tape.do(size, width, (scores,), part=ATTENTION)
@@ -86,6 +88,28 @@ def eager(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value
     tape.part = part
     out = tape.do(query.size, width, (weights, value), (weights, value))
     return tape.do(out.size, width, (out,))
+
+
+def unfused(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value]) -> Value:
+    """On a processor the fused kernel has no dropout: torch then goes through scores, shares,
+    dropout's mask and what it leaves, all in float32 (aten, _scaled_dot_product_attention_math)."""
+    query, key, value = (tape.cast(one, _WIDE) for one in qkv)
+    key, value = _repeated(tape, query, key, True), _repeated(tape, query, value, True)
+    query = tape.do(query.size, _WIDE, (query,))
+    size = _pairs(plan) * shapes.heads * _WIDE
+    scores = tape.do(size, _WIDE, (query, key), (query, key), part=ATTENTION)
+    masked = tape.passing((scores,), _WIDE, size)
+    shares = tape.do(size, _WIDE, (masked,), part=ATTENTION, keeps=True)
+    tape.part, part = ATTENTION, tape.part
+    left = dropout(tape, plan, shares, shapes.attention_dropout)
+    tape.part = part
+    out = tape.do(query.size, _WIDE, (left, value), (left, value))
+    return tape.cast(out, qkv[2].width)
+
+
+def _pairs(plan: Plan) -> int:
+    """Pairs of tokens that have a score; packed rows are one long one, masked."""
+    return plan.tokens**2 if plan.packed else plan.tokens * plan.length
 
 
 def _repeated(tape: Tape, query: Value, key: Value, always: bool = False) -> Value:

@@ -59,9 +59,11 @@ class Tail:
             return tape.do(_WIDE, _WIDE, (rows,), (made,))
         copy = head * compute if compute != plan.weight_bytes else 0
         own = head * plan.weight_bytes if plan.full else 0
-        several, gradient = own if chunk < self.learnt else 0, own + copy
+        first = copy if own and copy else own  # the copy's gradient is made wide at the end
+        waiting = first if chunk < self.learnt else 0
         self._above = hidden.size + logits * (2 * _WIDE) + copy
-        self._works = max(logits * 3 * _WIDE, logits * compute + gradient) + copy + several
+        lost = waiting + max(logits * 3 * _WIDE, logits * compute + first)
+        self._works = max(lost, first + own) + copy
         weight = tape.weight(own, plan.weight_bytes, plan.full)
         loss = tape.do(_WIDE, _WIDE, (rows, weight), (rows,))
         self._works -= min(self._works, rows.size + weight.size)
@@ -82,7 +84,7 @@ class Tail:
         if wide is view:
             wide = tape.passing((view,), _WIDE, view.size)
         self._above = hidden.size + wide.size + (made.size if made.width == _WIDE else 0)
-        self._works = 0
+        self._works = made.size if plan.peft else 0  # the model's output is held till the end
         shares = tape.do(wide.size, _WIDE, (wide,), keeps=True)
         return tape.do(_WIDE, _WIDE, (shares,), (shares,))
 
