@@ -140,7 +140,7 @@ def _estimate(
     worst = max(found, key=lambda phase: totals[phase])
     at_peak = {name: count for name, count in found[worst].items() if count > 0}
     allocated, context = totals[worst], context_bytes(plan)
-    slack = slack_bytes(allocated, plan)
+    slack = slack_bytes(shapes, plan, found[worst])
     if calibration != 1.0:
         slack = max(0, round((allocated + slack) * calibration) - allocated)
     expected = allocated + slack

@@ -152,7 +152,7 @@ def _ways(row: dict[str, str]) -> Ways:
         attention = "eager"
     elif "flash" in row["note"]:
         attention = "flash"
-    chunked = "chunked" in row["note"].lower()
+    chunked = "chunked" in row["note"].lower() or row["source"].startswith("torchtune")
     return Ways(attention=attention, logits="chunked" if chunked else "full")
 
 

@@ -72,7 +72,7 @@ def evaluation(shapes: Shapes, plan: Plan) -> Moment:
 
 def _stream(plan: Plan) -> int:
     """Bytes of a value in the residual stream: that of the weights it comes from."""
-    return plan.weight_bytes
+    return plan.stream_bytes
 
 
 class _Step:

@@ -32,7 +32,7 @@ def rms_norm(tape: Tape, plan: Plan, value: Value, width: int, gemma: bool) -> V
     mean = tape.do(few, _WIDE, (squares,))
     root = tape.do(few, _WIDE, (mean,), (mean,))
     divided = tape.do(wide.size, _WIDE, (wide, root), (wide, root), works=wide.size)
-    weight = tape.weight(width * plan.weight_bytes, plan.weight_bytes, plan.full)
+    weight = tape.weight(width * plan.stream_bytes, plan.stream_bytes, plan.full)
     if gemma:
         factor = tape.do(width * _WIDE, _WIDE, (weight,))
         saves = (divided,) if weight.needs else ()
@@ -41,7 +41,7 @@ def rms_norm(tape: Tape, plan: Plan, value: Value, width: int, gemma: bool) -> V
         return tape.cast(scaled, value.width)
     narrow = tape.cast(divided, value.width)
     saves = (narrow,) if weight.needs else ()
-    size = narrow.size // narrow.width * max(narrow.width, plan.weight_bytes)
+    size = narrow.size // narrow.width * max(narrow.width, plan.stream_bytes)
     works = size if weight.needs else 0
     return tape.do(size, size * narrow.width // narrow.size, (narrow, weight), saves, works=works)
 
@@ -52,7 +52,7 @@ def layer_norm(tape: Tape, plan: Plan, value: Value, width: int) -> Value:
     if plan.on_gpu and plan.autocast:
         value = tape.cast(value, _WIDE)
     statistics = tape.given(2 * _WIDE * (value.size // value.width // width), _WIDE, needs=False)
-    weight = tape.weight(2 * width * plan.weight_bytes, plan.weight_bytes, plan.full)
+    weight = tape.weight(2 * width * plan.stream_bytes, plan.stream_bytes, plan.full)
     return tape.do(value.size, value.width, (value, weight), (value, statistics))
 
 

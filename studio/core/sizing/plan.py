@@ -54,6 +54,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     learnt: int = 0
     accumulating: bool = False
     peft: bool = False
+    upcast: bool = False
+
+    @property
+    def stream_bytes(self) -> int:
+        """Bytes of a value in the residual stream: that of the weights it comes from, or fp32."""
+        return 4 if self.upcast else self.weight_bytes
 
     @property
     def tokens(self) -> int:
@@ -78,32 +84,41 @@ def plan_of(
 
     Full fine-tuning keeps fp32 weights and computes in 16 bits (autocast), unless the recipe asks
     for a 16-bit base; an adapter's base is held in the type it computes in.
+
+    Logits that are asked for stand for another trainer than this studio: peft's own layers, 4-bit
+    scales that aren't quantized once more, and QLoRA's norms and residual stream in fp32, unless
+    flash attention is asked for, which takes values of 16 bits alone; in float16 embeddings and
+    lm_head are fp32 too (peft, prepare_model_for_kbit_training).
     """
     on_gpu = machine is None or bool(machine.gpus)
     half = _computes_in_half(recipe, machine, on_gpu)
-    full, precision = recipe.method == "full", recipe.training.base_precision
-    pure = full and precision == "16" and recipe.training.dtype != "float16"
-    weight = 2 if half and precision != "32" else 4
-    if full:
-        weight = 2 if pure else 4
+    pure = _pure(recipe)
+    attention = "sdpa" if ways.attention == "auto" else ways.attention
+    logits = "chunked" if ways.logits == "auto" else ways.logits
+    stock = ways.logits != "auto"
+    upcast = stock and recipe.method == "qlora" and attention != "flash"
+    wide = upcast and recipe.training.dtype == "float16"
     rows, length = _batch(recipe, longest)
     return Plan(
         method=recipe.method,
         on_gpu=on_gpu,
         compute_bytes=2 if half else 4,
-        weight_bytes=weight,
+        weight_bytes=4 if wide else _weight_bytes(recipe, half),
+        upcast=upcast,
         quantized=_quantized(recipe),
+        double_quantization=not stock,
         autocast=half and not pure,
         rows=rows,
         length=length,
         packed=recipe.data.packing == "yes",
-        attention="sdpa" if ways.attention == "auto" else ways.attention,
-        logits="chunked" if ways.logits == "auto" else ways.logits,
+        attention=attention,
+        logits=logits,
         checkpointing=checkpointing,
         optimizer=recipe.training.optimizer,
         rank=recipe.lora.rank,
         dropout=recipe.lora.dropout,
         targets=recipe.lora.target_modules,
+        peft=stock,
     )
 
 
@@ -114,6 +129,18 @@ def does_bf16(machine: Machine | None, card: int = 0) -> bool:
     if machine.gpus:
         return (machine.gpus[card].compute_capability or (0, 0)) >= (8, 0)
     return machine.bf16_cpu
+
+
+def _pure(recipe: Recipe) -> bool:
+    """Whether all weights learn in bfloat16."""
+    sixteen = recipe.training.base_precision == "16" and recipe.training.dtype != "float16"
+    return recipe.method == "full" and sixteen
+
+
+def _weight_bytes(recipe: Recipe, half: bool) -> int:
+    if recipe.method == "full":
+        return 2 if _pure(recipe) else 4
+    return 2 if half and recipe.training.base_precision != "32" else 4
 
 
 def _quantized(recipe: Recipe) -> Quantized:

@@ -35,9 +35,11 @@ def base(tape: Tape, plan: Plan, value: Value, layer: Linear) -> Value:
     forward and again backward (bitsandbytes, autograd/_functions.py: MatMul4Bit)."""
     if plan.quantized != "nf4" or layer.transposed:
         return product(tape, plan, value, layer.inputs, layer.outputs, plan.weight_bytes, plan.full)
+    width = value.width
     value = tape.cast(value, plan.compute_bytes)
     whole = layer.inputs * layer.outputs * plan.compute_bytes
-    return tape.do(value.size // layer.inputs * layer.outputs, value.width, (value,), works=whole)
+    size = value.size // layer.inputs * layer.outputs
+    return tape.cast(tape.do(size, value.width, (value,), works=whole), width)
 
 
 def product(
