@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 
 from studio.core.errors import StudioError
 from studio.core.recipe import LoraPart, Recipe
+from studio.engine.fast import adapter
 
 
 def make_trainable(model: PreTrainedModel, recipe: Recipe, base_name: str) -> nn.Module:
@@ -54,6 +55,7 @@ def _with_adapter(model: PreTrainedModel, lora: LoraPart, base_name: str) -> Pef
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
     )
+    config._register_custom_module(adapter.kinds(model))
     adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
     assert isinstance(adapted, PeftModel)
     adapted.peft_config["default"].base_model_name_or_path = base_name

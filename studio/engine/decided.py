@@ -8,19 +8,17 @@ import msgspec
 import psutil
 import torch
 
+from studio.core import calibration
 from studio.core import memory as arithmetic
 from studio.core.facts import ModelFacts
 from studio.core.recipe import Recipe, learning_rate
 from studio.engine import conditions, memory, precision
 from studio.engine.data import Rows
+from studio.engine.fast import attention
 from studio.engine.job import Context
+from studio.library import calibrations
 from studio.library.files import write_whole
 from studio.library.folders import JobFolder
-
-# Up to this many tokens a row, plain attention is faster on a processor than the fused one, whose
-# backward pass is slow there: 1.2 to 1.3 times the tokens a second on rows of 60 to 256 tokens.
-# Beyond, its scores take too much memory.
-_SHORT_ROWS = 256
 
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +102,12 @@ def _anew(
         micro_batch_size=size,
         micro_batch_tokens=tokens,
         gradient_accumulation=-(-recipe.training.batch_size // size),
-        packing=recipe.data.packing == "yes",
-        gradient_checkpointing=arithmetic.checkpointing(recipe, facts, machine, rows.longest),
+        packing=_packing(recipe, device),
+        gradient_checkpointing=calibration.recomputes(
+            recipe, facts, machine, rows.longest, calibrations.kept(context.home)
+        ),
         learning_rate=learning_rate(recipe),
-        attention=_attention(recipe, rows, device),
+        attention=_attention(facts, rows, device),
         conditions=now,
     )
 
@@ -136,9 +136,17 @@ def _say_forgotten(context: Context) -> None:
         )
 
 
-def _attention(recipe: Recipe, rows: Rows, device: torch.device) -> str:
-    short = rows.longest <= _SHORT_ROWS and recipe.data.packing != "yes"
-    return "eager" if short and device.type == "cpu" else ""
+def _packing(recipe: Recipe, device: torch.device) -> bool:
+    """On a processor packed rows cost nothing, as each attends for itself."""
+    wanted = recipe.data.packing
+    return wanted == "yes" or (wanted == "auto" and device.type == "cpu")
+
+
+def _attention(facts: ModelFacts, rows: Rows, device: torch.device) -> str:
+    """Row by row on a processor, unless rows are longer than the model's window."""
+    window = (facts.config or {}).get("sliding_window")
+    windowed = isinstance(window, int) and window < rows.longest
+    return attention.NAME if device.type == "cpu" and not windowed else ""
 
 
 def _threads() -> int:

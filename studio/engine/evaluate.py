@@ -24,6 +24,7 @@ def loss_on(
     batches = setup.task.batches(
         [rows[index] for index in range(len(rows))],
         tokens=setup.decided.evaluation_tokens or setup.decided.micro_batch_tokens,
+        packed=setup.decided.packing,
     )
     total, trained, said = 0.0, 0, time.monotonic()
     setup.model.eval()

@@ -1,4 +1,8 @@
-"""Cross-entropy that never holds all logits: at trained positions only, a chunk at a time."""
+"""Cross-entropy that never holds all logits: at trained positions only, a chunk at a time.
+
+A head that doesn't learn gives the gradient of its input in the forward pass already, so that
+its logits are made once; one that learns makes them again in the backward pass.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
-CHUNK_VALUES = 1 << 24
+from studio.engine.fast.adapter import compute_dtype
+
+# Logits at a time: on a processor what its caches hold, on a card what keeps it busy.
+CHUNK_VALUES = 1 << 23
+CARD_CHUNK_VALUES = 1 << 24
 IGNORED = -100
 
 
@@ -20,7 +28,8 @@ class Split:
     def __init__(self, decoder: nn.Module, head: nn.Module, vocabulary: int) -> None:
         self.decoder = decoder
         self.head = head
-        self.chunk = max(16, CHUNK_VALUES // vocabulary)
+        card = next(head.parameters()).is_cuda
+        self.chunk = max(16, (CARD_CHUNK_VALUES if card else CHUNK_VALUES) // vocabulary)
 
     def loss_sum(self, labels: torch.Tensor, **inputs: torch.Tensor | None) -> torch.Tensor:
         """The summed loss in nats of all trained tokens. `labels` (rows, tokens) aren't shifted."""
@@ -59,8 +68,12 @@ def chunked_loss_sum(
 ) -> torch.Tensor:
     """Summed cross-entropy of `hidden` (tokens, width) under `head`, `chunk` tokens at a time.
 
-    Logits are computed again in the backward pass instead of being kept.
+    A frozen head's logits are made once; those of one that learns are computed again in the
+    backward pass. Neither are kept.
     """
+    if hidden.shape[0] and _frozen(head, hidden):
+        summed: torch.Tensor = _FrozenHead.apply(hidden, head, targets, chunk)  # type: ignore[no-untyped-call]
+        return summed
     total = torch.zeros((), dtype=torch.float32, device=hidden.device)
     for start in range(0, hidden.shape[0], chunk):
         piece, wanted = hidden[start : start + chunk], targets[start : start + chunk]
@@ -73,6 +86,56 @@ def chunked_loss_sum(
         total = total + part
     # Without a trained token the sum still belongs to the graph, so that backward() is legal.
     return total if hidden.shape[0] else hidden.sum() * 0.0
+
+
+def _frozen(head: nn.Module, hidden: torch.Tensor) -> bool:
+    """Whether the gradient may be made ahead of the backward pass. In float16 it may not: only
+    there is it known by how much the loss is scaled, so that small values survive."""
+    plain = type(head) is nn.Linear and head.bias is None and not head.weight.requires_grad
+    return plain and compute_dtype(hidden) != torch.float16
+
+
+class _FrozenHead(torch.autograd.Function):
+    """Summed cross-entropy under a linear head, and its gradient by `hidden`, in one pass."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, head: nn.Linear, targets: torch.Tensor, chunk: int
+    ) -> torch.Tensor:
+        dtype, learnt = compute_dtype(hidden), ctx.needs_input_grad[0]
+        weight, rows = head.weight.to(dtype), hidden.to(dtype)
+        room = min(chunk, len(rows)), weight.shape[0]
+        logits, shares = rows.new_empty(room), rows.new_empty(room, dtype=torch.float32)
+        gradient = torch.empty_like(rows) if learnt else None
+        total = torch.zeros((), dtype=torch.float32, device=rows.device)
+        for start in range(0, len(rows), chunk):
+            piece, wanted = rows[start : start + chunk], targets[start : start + chunk]
+            left, share = logits[: len(piece)], shares[: len(piece)]
+            torch.mm(piece, weight.t(), out=left)
+            torch.softmax(share.copy_(left), -1, out=share)
+            total += _missed(left, share, wanted)
+            if gradient is not None:
+                share[torch.arange(len(piece), device=rows.device), wanted] -= 1
+                torch.mm(left.copy_(share), weight, out=gradient[start : start + chunk])
+        ctx.save_for_backward(gradient)
+        ctx.dtype = hidden.dtype
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return (gradient * gradients[0]).to(ctx.dtype), None, None, None
+
+
+def _missed(logits: torch.Tensor, shares: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The summed loss of a chunk; a target's share too small to be a number is made up for."""
+    got = shares.gather(-1, targets[:, None])[:, 0]
+    loss = -got.log()
+    if bool((got == 0).any()):
+        lost = got == 0
+        rows = logits[lost].float()
+        loss[lost] = rows.logsumexp(-1) - rows.gather(-1, targets[lost][:, None])[:, 0]
+    return loss.sum()
 
 
 def _loss_sum(head: nn.Module, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

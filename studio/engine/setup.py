@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from studio.core.facts import ModelFacts, Prepared
 from studio.core.recipe import Recipe
@@ -20,6 +20,7 @@ from studio.engine import attach, load, precision, tasks
 from studio.engine.control import Control
 from studio.engine.data import Rows
 from studio.engine.decided import Decided, decide, remember
+from studio.engine.fast import attention
 from studio.engine.job import Context
 from studio.engine.tasks.causal_lm import CausalLM
 from studio.library import models, runs
@@ -76,8 +77,9 @@ def make(context: Context, control: Control) -> Setup:
         _weight_dtype(recipe, dtype),
         bits=_bits(recipe),
         device=device,
-        attention=decided.attention,
+        attention="" if decided.attention == attention.NAME else decided.attention,
     )
+    decided = _by_rows(context, recipe, base, decided)
     control.listen()
     model = attach.make_trainable(base, recipe, facts.name or model_folder.name)
     if decided.gradient_checkpointing:
@@ -107,6 +109,14 @@ def _template(folder: JobFolder) -> str:
     if not folder.manifest.is_file():
         return ""
     return msgspec.json.decode(folder.manifest.read_bytes(), type=Prepared).chat_template
+
+
+def _by_rows(context: Context, recipe: Recipe, base: PreTrainedModel, decided: Decided) -> Decided:
+    """What was decided, less attention by rows where the model's is of another kind."""
+    if decided.attention != attention.NAME or attention.put_on(base):
+        return decided
+    packing = recipe.data.packing == "yes"
+    return msgspec.structs.replace(decided, attention="", packing=packing)
 
 
 def _packing(context: Context, recipe: Recipe, task: CausalLM, decided: Decided) -> Decided:

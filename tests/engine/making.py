@@ -67,6 +67,11 @@ def recipe(model: Path, method: str = "lora", **training: Any) -> Recipe:
     )
 
 
+def padded(wanted: Recipe) -> Recipe:
+    """The recipe with rows side by side, never packed."""
+    return msgspec.structs.replace(wanted, data=msgspec.structs.replace(wanted.data, packing="no"))
+
+
 def run_folder(home: Home, wanted: Recipe, train: int = 40, evaluate: int = 12) -> Path:
     """A run that is ready to be trained; the last rows are held out."""
     folder = runs.create(home, wanted)

@@ -68,6 +68,33 @@ def test_whole_logits_never_exist(task: CausalLM, tiny_model: Path) -> None:
     assert sum(seen) == 2 * batch.trained  # once forwards, once again in the backward pass
 
 
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+def test_a_frozen_heads_gradient_is_made_ahead_and_equals_the_plain_one(chunk: int) -> None:
+    torch.manual_seed(0)
+    head = torch.nn.Linear(16, 90, bias=False).requires_grad_(False)
+    hidden = (3 * torch.randn(20, 16)).requires_grad_()
+    targets = torch.randint(0, 90, (20,))
+    got = loss.chunked_loss_sum(head, hidden, targets, chunk) / 20
+    wanted = cross_entropy(head(hidden), targets)
+    torch.testing.assert_close(got, wanted)
+    ours, plain = (torch.autograd.grad(one, hidden)[0] for one in (got, wanted))
+    torch.testing.assert_close(ours, plain)
+    with torch.no_grad():
+        alone = loss.chunked_loss_sum(head, hidden, targets, chunk) / 20
+    torch.testing.assert_close(alone, wanted)
+
+
+def test_a_target_that_seemed_impossible_has_a_finite_loss() -> None:
+    head = torch.nn.Linear(2, 3, bias=False).requires_grad_(False)
+    head.weight.copy_(torch.tensor([[300.0, 0.0], [0.0, 0.0], [-300.0, 0.0]]))
+    hidden = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    got = loss.chunked_loss_sum(head, hidden, torch.tensor([2]), 8)
+    got.backward()
+    assert float(got) == pytest.approx(600.0)
+    assert hidden.grad is not None
+    assert hidden.grad.tolist() == [[600.0, 0.0]]
+
+
 def test_models_that_cap_their_logits_use_their_own(tiny_model: Path) -> None:
     config = Gemma2Config(
         vocab_size=64,

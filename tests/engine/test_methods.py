@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
@@ -22,7 +21,7 @@ from studio.engine.setup import Setup
 from studio.engine.tasks.causal_lm import pad
 from studio.library import adapters
 from studio.library.folders import Home
-from tests.engine.making import context_of, eval_losses, losses, recipe, run_folder, said
+from tests.engine.making import context_of, eval_losses, losses, padded, recipe, run_folder, said
 
 METHODS = {
     "full": {"method": "full", "learning_rate": 2e-3},
@@ -34,15 +33,15 @@ METHODS = {
     "qlora": {"method": "qlora", "dtype": "bfloat16"},
     "qlora-fp32": {"method": "qlora"},
     "checkpointed": {"method": "lora", "gradient_checkpointing": "yes"},
-    "packed": {"method": "lora"},
+    "padded": {"method": "lora"},
 }
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_loss_on_held_out_rows_falls(home: Home, tiny_model: Path, name: str) -> None:
     wanted = recipe(tiny_model, epochs=4, **METHODS[name])
-    if name == "packed":
-        wanted = with_packing(wanted)
+    if name == "padded":
+        wanted = padded(wanted)
     folder = run_folder(home, wanted)
     train.run(context_of(home, folder))
     course = eval_losses(folder)
@@ -51,12 +50,8 @@ def test_loss_on_held_out_rows_falls(home: Home, tiny_model: Path, name: str) ->
     assert result["eval_loss"] == min(course)  # type: ignore[type-var]
     assert result["steps"] == 20
     decided = said(folder, ev.Started)[-1].decided
-    assert decided["packing"] == (name == "packed")
+    assert decided["packing"] == (name != "padded")
     assert decided["gradient_checkpointing"] == (name == "checkpointed")
-
-
-def with_packing(wanted: Recipe) -> Recipe:
-    return msgspec.structs.replace(wanted, data=msgspec.structs.replace(wanted.data, packing="yes"))
 
 
 OPTIMIZERS = ["adamw_8bit", "paged_adamw_8bit", "paged_adamw", "adafactor"]

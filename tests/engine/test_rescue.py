@@ -29,18 +29,24 @@ from studio.engine.decided import Decided
 from studio.engine.tasks.causal_lm import Batch, CausalLM
 from studio.library import jobs
 from studio.library.folders import Home, JobFolder
+from tests.engine import making
 from tests.engine.making import (
     changed,
     context_of,
     eval_losses,
     losses,
-    recipe,
+    padded,
     run_folder,
     said,
     token_rows,
     told,
     write_rows,
 )
+
+
+def recipe(model: Path, method: str = "lora", **training: Any) -> Recipe:
+    """Rows side by side, so that a batch's lines are its rows."""
+    return padded(making.recipe(model, method, **training))
 
 
 class Memory:

@@ -15,6 +15,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerBase
 
 from studio.engine import loss
 from studio.engine.data import Row
+from studio.engine.fast import attention
 
 PREVIEW_TOKENS = 96
 
@@ -31,6 +32,7 @@ class Batch:
     input_ids: torch.Tensor
     labels: torch.Tensor
     position_ids: torch.Tensor | None
+    bounds: torch.Tensor | None
     tokens: int
     trained: int
 
@@ -46,6 +48,7 @@ class CausalLM:
         self.system = system
         self.split = loss.take_apart(model)
         self.pad = tokenizer.pad_token_id or 0
+        self.by_rows = attention.by_rows(model)
 
     def batches(
         self, rows: Sequence[Row], *, tokens: int, size: int = 0, packed: bool = False
@@ -63,9 +66,22 @@ class CausalLM:
         labels, inputs = batch.labels.to(device), {"input_ids": batch.input_ids.to(device)}
         if batch.position_ids is not None:
             inputs["position_ids"] = batch.position_ids.to(device)
+            inputs |= self._bounds(batch, device)
         if self.split is not None:
             return self.split.loss_sum(labels, **inputs)
         return loss.whole_loss_sum(self.model, labels, **inputs)
+
+    def _bounds(self, batch: Batch, device: torch.device) -> dict[str, Any]:
+        """Where packed rows begin and end, as attention by rows wants to be told."""
+        if not self.by_rows or batch.bounds is None:
+            return {}
+        bounds, longest = batch.bounds.to(device), int(batch.bounds.diff().max())
+        return {
+            "cu_seq_lens_q": bounds,
+            "cu_seq_lens_k": bounds,
+            "max_length_q": longest,
+            "max_length_k": longest,
+        }
 
     @torch.no_grad()
     def keeps_packed_rows_apart(self) -> bool:
@@ -123,26 +139,31 @@ def pad(rows: Sequence[Row], pad_id: int) -> Batch:
     for line, row in enumerate(rows):
         ids[line, : len(row)] = row.input_ids
         labels[line, : len(row)] = row.labels
-    return _batch(ids, labels, None, rows)
+    return _batch(ids, labels, None, None, rows)
 
 
 def pack(rows: Sequence[Row]) -> Batch:
     """Rows one behind the other; the first token of each is never predicted from the row before."""
     ids = np.concatenate([row.input_ids for row in rows])[None]
     labels = np.concatenate([row.labels for row in rows])[None]
-    starts = np.cumsum([0, *[len(row) for row in rows[:-1]]])
-    labels[0, starts] = loss.IGNORED
-    positions = np.concatenate([np.arange(len(row)) for row in rows])[None]
-    return _batch(ids, labels, torch.from_numpy(positions), rows)
+    bounds = np.cumsum([0, *[len(row) for row in rows]], dtype=np.int32)
+    labels[0, bounds[:-1]] = loss.IGNORED
+    positions = torch.from_numpy(np.concatenate([np.arange(len(row)) for row in rows])[None])
+    return _batch(ids, labels, positions, torch.from_numpy(bounds), rows)
 
 
 def _batch(
-    ids: np.ndarray, labels: np.ndarray, positions: torch.Tensor | None, rows: Sequence[Row]
+    ids: np.ndarray,
+    labels: np.ndarray,
+    positions: torch.Tensor | None,
+    bounds: torch.Tensor | None,
+    rows: Sequence[Row],
 ) -> Batch:
     return Batch(
         input_ids=torch.from_numpy(ids),
         labels=torch.from_numpy(labels),
         position_ids=positions,
+        bounds=bounds,
         tokens=sum(len(row) for row in rows),
         trained=int((labels[:, 1:] != loss.IGNORED).sum()),
     )

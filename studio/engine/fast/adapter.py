@@ -1,0 +1,134 @@
+"""LoRA's linear layer as one operation that keeps its input once and little else.
+
+The mathematics is PEFT's: base(x) + scaling * B(A(dropout(x))), each module with a dropout of its
+own. What differs is the way there: the base's weight is frozen, so nothing is kept for it; dropout
+is a list of places; the adapter's part is added into the base's result instead of being made,
+scaled and added. Parameters, names and saved files are PEFT's, whose own forward is used wherever
+this one doesn't apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from peft.tuners.lora import Linear as PlainLinear
+from torch import nn
+from torch.nn.functional import linear
+
+from studio.engine.fast.dropout import dropped
+from studio.engine.fast.frozen import Frozen, frozen
+
+
+class Linear(PlainLinear):
+    """PEFT's linear layer with an adapter, computed at once where it trains one plain adapter."""
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Of shape (..., outputs) for `x` of shape (..., inputs)."""
+        return forward_of(self, super().forward, x, *args, **kwargs)
+
+
+def forward_of(
+    layer: Any, plain: Callable[..., torch.Tensor], x: torch.Tensor, *args: Any, **kwargs: Any
+) -> torch.Tensor:
+    """The layer's result, by PEFT's own `plain` where this file's way doesn't apply."""
+    base = frozen(layer.get_base_layer())
+    if base is None or args or kwargs or not _plain(layer, x):
+        return plain(x, *args, **kwargs)
+    return _adapted(layer, base, x)
+
+
+def _adapted(layer: Any, base: Frozen, x: torch.Tensor) -> torch.Tensor:
+    name = layer.active_adapters[0]
+    into, out = layer.lora_A[name].weight, layer.lora_B[name].weight
+    share = float(getattr(layer.lora_dropout[name], "p", 0.0)) if layer.training else 0.0
+    scale = layer.scaling[name] / (1.0 - share)
+    result: torch.Tensor = _Adapted.apply(x, into, out, base, scale, share)  # type: ignore[no-untyped-call]
+    return result
+
+
+def compute_dtype(x: torch.Tensor) -> torch.dtype:
+    """What autocast would compute a product with `x` in."""
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return x.dtype
+
+
+def _plain(layer: Any, x: torch.Tensor) -> bool:
+    """Whether there is one ordinary adapter at work, with a dropout that is ours to draw."""
+    if layer.disable_adapters or layer.merged or len(layer.active_adapters) != 1:
+        return False
+    name = layer.active_adapters[0]
+    if name not in layer.lora_A or name in layer.lora_variant or layer.lora_bias[name]:
+        return False
+    dropout = layer.lora_dropout[name]
+    quiet = not layer.training or isinstance(dropout, nn.Identity)
+    ours = isinstance(dropout, nn.Dropout) and x.device.type == "cpu"
+    return quiet or ours
+
+
+class _Adapted(torch.autograd.Function):
+    """Forward and backward of the layer, over rows of shape (tokens, inputs)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        into: torch.Tensor,
+        out: torch.Tensor,
+        base: Frozen,
+        scale: float,
+        share: float,
+    ) -> torch.Tensor:
+        dtype = compute_dtype(x)
+        rows = x.reshape(-1, x.shape[-1]).to(dtype)
+        places = dropped(rows.numel(), share) if share else None
+        small = _without(rows, places) @ into.to(dtype).t()
+        bias = None if base.bias is None else base.bias.to(dtype)
+        result = linear(rows, base.weight(dtype), bias)
+        result.addmm_(small, (out * scale).to(dtype).t())
+        ctx.save_for_backward(rows, small, into, out, places)
+        ctx.base, ctx.scale, ctx.shape, ctx.dtype = base, scale, x.shape, x.dtype
+        return result.view(*x.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        rows, small, into, out, places = ctx.saved_tensors
+        dtype = rows.dtype
+        gradient = gradients[0].reshape(-1, gradients[0].shape[-1]).to(dtype)
+        to_small = gradient @ (out * ctx.scale).to(dtype)
+        for_out = (gradient.t() @ small).to(out.dtype).mul_(ctx.scale)
+        for_into = (to_small.t() @ _without(rows, places)).to(into.dtype)
+        for_x = None
+        if ctx.needs_input_grad[0]:
+            for_x = gradient @ ctx.base.weight(dtype)
+            if places is None:
+                for_x.addmm_(to_small, into.to(dtype))
+            else:
+                for_x += _take(to_small @ into.to(dtype), places)
+            for_x = for_x.view(ctx.shape).to(ctx.dtype)
+        return for_x, for_into, for_out, None, None, None
+
+
+def _without(rows: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
+    return rows if places is None else _take(rows.clone(), places)
+
+
+def _take(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    rows.view(-1).index_fill_(0, places.long(), 0)
+    return rows
+
+
+def kinds(model: nn.Module) -> dict[type[nn.Module], type[nn.Module]]:
+    """Which of PEFT's layers to put this module's in place of, by the base's layer."""
+    if getattr(model, "is_loaded_in_8bit", False):
+        return {}
+    if getattr(model, "is_loaded_in_4bit", False):
+        from bitsandbytes.nn import Linear4bit
+
+        from studio.engine.fast.adapter4bit import AdaptedLinear4bit
+
+        return {Linear4bit: AdaptedLinear4bit}
+    return {nn.Linear: Linear}
