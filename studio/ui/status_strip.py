@@ -77,11 +77,11 @@ class MachineCard(Card):
         self._has_card = False
 
     def show_machine(self, machine: Machine) -> None:
-        """Show the first card, or processor and memory where there is none."""
+        """Show the card that runs use, or processor and memory where there is none."""
         self._has_card = bool(machine.gpus)
         self._memory.setToolTip("")
-        if machine.gpus:
-            self._show_gpu(machine.gpus[0], len(machine.gpus) - 1)
+        if machine.gpu:
+            self._show_gpu(machine.gpu, len(machine.gpus) - 1)
         else:
             self._show_cpu(machine)
         said = (self._name, self._heat, self._memory, self._load)

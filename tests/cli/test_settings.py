@@ -30,6 +30,7 @@ def test_without_a_key_all_are_shown(home: Home) -> None:
         ["hours", "always"],
         ["keep-awake", "on"],
         ["reserve", "512"],
+        ["card", "auto"],
         ["models-folder", "none"],
     ]
     assert not home.settings.exists()
@@ -46,6 +47,9 @@ def test_without_a_key_all_are_shown(home: Home) -> None:
         ("hours", "22-8", "22:00-08:00", "22:00-08:00"),
         ("hours", "always", "", "always"),
         ("reserve", "1.5", 3 << 29, "1.5 GB"),
+        ("card", "RTX 3060", "RTX 3060", "RTX 3060"),
+        ("card", "1", "1", "1"),
+        ("card", "auto", "", "auto"),
     ],
 )
 def test_a_value_is_kept_and_shown(

@@ -71,6 +71,10 @@ def _reserve(text: str) -> int:
     return round(gigabytes * GIB)
 
 
+def _card(text: str) -> str:
+    return "" if text.lower() == "auto" else text.strip()
+
+
 def _folder(text: str) -> str:
     if text.lower() == "none":
         return ""
@@ -92,6 +96,14 @@ KEYS = {
     "keep-awake": Key("on|off", "keep the machine awake while a run trains", "keep_awake", _flag),
     "reserve": Key(
         "GB", "memory that training leaves free for the desktop", "reserve_bytes", _reserve, False
+    ),
+    "card": Key(
+        "auto|N|NAME",
+        "which of several cards runs use: its number, a part of its name, or auto for the one "
+        "with the most free memory",
+        "card",
+        _card,
+        False,
     ),
     "models-folder": Key(
         "DIR|none", "one more folder to look for models in", "models_folder", _folder, False
@@ -154,6 +166,8 @@ def _words(name: str, now: Settings) -> str:
     match name:
         case "hot-celsius":
             return f"{value} °C" if value else "off"
+        case "card":
+            return str(value) or "auto"
         case "hours":
             return str(value) or "always"
         case "reserve":

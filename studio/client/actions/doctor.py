@@ -37,6 +37,8 @@ QT_LIBRARIES = {
     "fontconfig": "libfontconfig1",
 }
 NVIDIA, AMD = "0x10de", "0x1002"
+SMALL_MODELS = "Small models train on the processor."
+A_CARD = "A card with 8 GB or more takes larger ones."
 LOW_RAM, LOW_DISK, NO_DISK = 4 * GIB, 10 * GIB, 2 * GIB
 
 
@@ -114,13 +116,16 @@ def _home(home: Home) -> Finding:
 
 def _cards(machine: Machine) -> Iterator[Finding]:
     if not machine.gpus:
-        yield _no_card()
+        yield _no_card(machine)
     for gpu in machine.gpus:
-        yield _card(gpu)
+        yield _card(gpu, machine)
+    for gpu in machine.idle_gpus:
+        text = f"{gpu.name}: {gpu.total_bytes / GIB:.1f} GB. The studio doesn't train on it."
+        yield Finding(name="GPU", status="warning", text=text, fix=SMALL_MODELS)
 
 
-def _card(gpu: Gpu) -> Finding:
-    facts = f"{gpu.name}: {gpu.free_bytes / GIB:.1f} of {gpu.total_bytes / GIB:.1f} GB free"
+def _card(gpu: Gpu, machine: Machine) -> Finding:
+    facts = _facts(gpu, machine)
     if "+cpu" in (_version("torch") or ""):
         return Finding(
             name="GPU",
@@ -132,32 +137,48 @@ def _card(gpu: Gpu) -> Finding:
     if capability is not None and capability < NF4_CAPABILITY:
         text = f"{facts}; it is too old for 4-bit training (compute capability {_dotted(gpu)})."
         return Finding(name="GPU", status="warning", text=text, fix="Use LoRA or the processor.")
-    if capability is not None and capability < BF16_CAPABILITY:
+    driver = f"driver {gpu.driver or 'unknown'}"
+    if gpu.vendor == "nvidia" and capability is not None and capability < BF16_CAPABILITY:
         return Finding(
-            name="GPU", status="ok", text=f"{facts}; it has no bf16, so float16 is used."
+            name="GPU", status="ok", text=f"{facts}; no bf16, so float16 is used; {driver}."
         )
-    return Finding(name="GPU", status="ok", text=f"{facts}, driver {gpu.driver or 'unknown'}.")
+    return Finding(name="GPU", status="ok", text=f"{facts}, {driver}.")
+
+
+def _facts(gpu: Gpu, machine: Machine) -> str:
+    """Free, used by others, kept for the desktop; of several cards whether runs use this one."""
+    number = f"{gpu.index}, " if len(machine.gpus) > 1 else ""
+    free, total = gpu.free_bytes / GIB, gpu.total_bytes / GIB
+    words = [f"{number}{gpu.name}: {free:.1f} of {total:.1f} GB free"]
+    whose = "in use" if gpu.ours_bytes is None else "used by other programs"
+    words.append(f"{gpu.others_bytes / GIB:.1f} {whose}")
+    if gpu == machine.gpu:
+        words.append(f"{machine.reserve_bytes / GIB:.1f} kept for the desktop")
+        if number:
+            words.append("runs use this one")
+    return ", ".join(words)
 
 
 def _dotted(gpu: Gpu) -> str:
     return ".".join(map(str, gpu.compute_capability or ()))
 
 
-def _no_card() -> Finding:
+def _no_card(machine: Machine) -> Finding:
     """Training works without a card; the line says why there is none and what would help."""
     vendors = _vendors()
     if NVIDIA in vendors:
         text = "There is an NVIDIA card, but its driver doesn't answer (NVML)."
         fix = "Install NVIDIA's driver and restart the computer."
+        return Finding(name="GPU", status="warning", text=text, fix=fix)
+    if machine.idle_gpus:
+        text = "Training runs on the processor."
     elif AMD in vendors:
-        text = "There is an AMD card; the studio trains on NVIDIA cards and on the processor."
-        fix = "Small models train on the processor."
+        text = "There is an AMD card; the installed torch is no build for it (ROCm)."
     elif sys.platform == "darwin":
         text = "The studio does not use Apple's GPU; it trains on the processor."
-        fix = "Small models train on the processor."
     else:
         text = "No NVIDIA card was found, so training runs on the processor."
-        fix = "Small models train there; a card with 8 GB or more takes larger ones."
+    fix = SMALL_MODELS if vendors or machine.idle_gpus else f"{SMALL_MODELS} {A_CARD}"
     return Finding(name="GPU", status="warning", text=text, fix=fix)
 
 

@@ -14,7 +14,7 @@ from studio.client.keeper import Keeper
 from studio.client.preparer import Preparer
 from studio.core import problems
 from studio.core.errors import StudioError
-from studio.core.facts import DatasetReport, Machine, ModelFacts
+from studio.core.facts import DatasetReport, Machine, ModelFacts, chosen_card
 from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
 from studio.library import chat_templates, datasets, hub_datasets, models, own_datasets, settings
@@ -73,12 +73,13 @@ def anchored(data: Any, folder: Path) -> Any:
 
 
 def machine_now(home: Home, keeper: Keeper | None = None) -> Machine:
-    """The machine as the keeper sees it, with the reserve of the settings."""
+    """The machine as the keeper sees it, with the reserve and the card of the settings."""
     if keeper is None:
         with Keeper.connect(home) as own:
             return machine_now(home, own)
-    reserve = settings.load(home).reserve_bytes
-    return msgspec.structs.replace(keeper.machine(), reserve_bytes=reserve)
+    wanted, machine = settings.load(home), keeper.machine()
+    card = chosen_card(machine.gpus, wanted.card)
+    return msgspec.structs.replace(machine, reserve_bytes=wanted.reserve_bytes, card=card)
 
 
 def examine(
