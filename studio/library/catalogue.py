@@ -21,6 +21,11 @@ def known() -> tuple[KnownModel, ...]:
     return _file().models
 
 
+def find(hub_id: str) -> KnownModel | None:
+    """The model of this id on the hub, however it is capitalised; None where it isn't there."""
+    return next((model for model in known() if model.id.lower() == hub_id.lower()), None)
+
+
 @cache
 def copies() -> dict[str, str]:
     """The public copies of config.json files that the numbers were read in, by name."""

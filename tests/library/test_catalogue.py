@@ -10,7 +10,7 @@ from studio.core import cards, catalogue
 from studio.core.catalogue import KnownModel
 from studio.core.recipe import Method
 from studio.core.sizing.architectures import shapes_of
-from studio.library.catalogue import copies, known
+from studio.library.catalogue import copies, find, known
 
 
 def is_address(text: str) -> bool:
@@ -93,3 +93,11 @@ def test_the_search_ends_early() -> None:
 
 def test_nothing_is_offered_where_nothing_fits() -> None:
     assert catalogue.largest(cards.machine_with(cards.of_size(0.6)), known(), "lora") == ()
+
+
+def test_a_model_is_found_by_its_id() -> None:
+    found = find("qwen/qwen3-8b")
+    assert found
+    assert found.name == "Qwen3-8B"
+    assert found.facts().context_length == 40960
+    assert find("nobody/nothing") is None
