@@ -62,7 +62,7 @@ def by_rows(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Val
     query, key, value = qkv
     few = 4 * key.size // plan.rows
     scores = shapes.heads * min(_BLOCK, plan.length) * plan.length
-    works = few + scores * (2 * query.width + _WIDE)
+    works = few + 2 * scores * (2 * query.width + _WIDE)
     return tape.do(query.size, query.width, (query, key, value), (query, key, value), works)
 
 

@@ -88,14 +88,16 @@ def plan_of(
     Logits that are asked for stand for another trainer than this studio: peft's own layers, 4-bit
     scales that aren't quantized once more, and QLoRA's norms and residual stream in fp32, unless
     flash attention is asked for, which takes values of 16 bits alone; in float16 embeddings and
-    lm_head are fp32 too (peft, prepare_model_for_kbit_training).
+    lm_head are fp32 too (peft, prepare_model_for_kbit_training). To them a dtype of bfloat16 is
+    also that of weights that learn (torchtune, litgpt's bf16-true, transformers' dtype).
     """
     on_gpu = machine is None or bool(machine.gpus)
     half = _computes_in_half(recipe, machine, on_gpu)
-    pure = _pure(recipe)
-    attention = "sdpa" if ways.attention == "auto" else ways.attention
+    usual: Attention = "sdpa" if on_gpu else "rows"
+    attention = usual if ways.attention == "auto" else ways.attention
     logits = "chunked" if ways.logits == "auto" else ways.logits
     stock = ways.logits != "auto"
+    pure = _pure(recipe, stock)
     upcast = stock and recipe.method == "qlora" and attention != "flash"
     wide = upcast and recipe.training.dtype == "float16"
     rows, length = _batch(recipe, longest)
@@ -103,7 +105,7 @@ def plan_of(
         method=recipe.method,
         on_gpu=on_gpu,
         compute_bytes=2 if half else 4,
-        weight_bytes=4 if wide else _weight_bytes(recipe, half),
+        weight_bytes=4 if wide else _weight_bytes(recipe, half, pure),
         upcast=upcast,
         quantized=_quantized(recipe),
         double_quantization=not stock,
@@ -116,8 +118,9 @@ def plan_of(
         checkpointing=checkpointing,
         optimizer=recipe.training.optimizer,
         rank=recipe.lora.rank,
-        dropout=recipe.lora.dropout,
+        dropout=recipe.lora.dropout or (0.05 if stock else 0),
         targets=recipe.lora.target_modules,
+        accumulating=recipe.training.batch_size > rows,
         peft=stock,
     )
 
@@ -131,15 +134,17 @@ def does_bf16(machine: Machine | None, card: int = 0) -> bool:
     return machine.bf16_cpu
 
 
-def _pure(recipe: Recipe) -> bool:
-    """Whether all weights learn in bfloat16."""
-    sixteen = recipe.training.base_precision == "16" and recipe.training.dtype != "float16"
-    return recipe.method == "full" and sixteen
+def _pure(recipe: Recipe, stock: bool) -> bool:
+    """Whether all weights learn in bfloat16; to other trainers that type is the weights'."""
+    training = recipe.training
+    asked = training.base_precision == "16" and training.dtype != "float16"
+    meant = stock and training.base_precision == "auto" and training.dtype == "bfloat16"
+    return recipe.method == "full" and (asked or meant)
 
 
-def _weight_bytes(recipe: Recipe, half: bool) -> int:
+def _weight_bytes(recipe: Recipe, half: bool, pure: bool) -> int:
     if recipe.method == "full":
-        return 2 if _pure(recipe) else 4
+        return 2 if pure else 4
     return 2 if half and recipe.training.base_precision != "32" else 4
 
 
