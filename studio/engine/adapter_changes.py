@@ -52,12 +52,18 @@ class Change:
     rows: str = ""
     indices: tuple[int, ...] = ()
 
-    def apply(self, weight: torch.Tensor, parts: Parts) -> torch.Tensor:
-        """The changed tensor in float32. `weight` (float32, out x in) may be overwritten."""
+    @property
+    def by_rows(self) -> bool:
+        """Whether some rows can be changed without the others."""
+        return not (self.whole or self.magnitude or self.bias or self.rows or self.flipped)
+
+    def apply(self, weight: torch.Tensor, parts: Parts, rows: slice = slice(None)) -> torch.Tensor:
+        """The changed tensor in float32. `weight` (float32, out x in; of these rows alone, which
+        takes a change `by_rows`) may be overwritten."""
         if self.whole:
             weight = parts.get_tensor(self.whole).float().clone()
         if self.a:
-            added = product(parts, self)
+            added = product(parts, self, rows)
             if self.magnitude:
                 weight = _with_lengths(weight, added, parts.get_tensor(self.magnitude), self)
             else:
@@ -70,10 +76,10 @@ class Change:
         return weight
 
 
-def product(parts: Parts, change: Change) -> torch.Tensor:
-    """scale x B @ A in float32, in the shape of the weight that it is added to."""
+def product(parts: Parts, change: Change, rows: slice = slice(None)) -> torch.Tensor:
+    """scale x B @ A in float32, in the shape of the weight that it is added to (of these rows)."""
     a, b = parts.get_tensor(change.a).float(), parts.get_tensor(change.b).float()
-    found: torch.Tensor = b @ a
+    found: torch.Tensor = b[rows] @ a
     return (found.T if change.flipped else found).mul_(change.scale)
 
 

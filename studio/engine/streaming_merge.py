@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from studio.library.models.tensors import Tensor
 TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _NAMES = {dtype: name for name, dtype in TYPES.items()}
 _COPY_BYTES = 1 << 22
+_PIECE_VALUES = 1 << 22
 
 Tick = Callable[[float], None]
 """Told the share done so far, up to 1; may raise to break off."""
@@ -153,19 +154,34 @@ def _write_tensor(
     if change is None and output.dtype == source.dtype and held is None:
         _copy(put, source)
         return
-    weight = _read(source).float()
-    if held is not None:
-        weight = held(output.name, weight)
-    if change is not None:
-        weight = change.apply(weight, parts)
-    rounded = weight.to(TYPES[output.dtype]).contiguous()
+    for rows in _pieces(output, held):
+        weight = _read(source, rows).float()
+        if held is not None:
+            weight = held(output.name, weight)
+        if change is not None:
+            weight = change.apply(weight, parts, rows)
+        _put(put, weight.to(TYPES[output.dtype]), output)
+
+
+def _pieces(output: Output, held: Quantize | None) -> Iterator[slice]:
+    """The rows that are worked on at once: all of them, or what finds room in a small buffer."""
+    change, shape = output.change, output.source.shape
+    if len(shape) != 2 or held is not None or (change is not None and not change.by_rows):
+        yield slice(None)
+        return
+    rows = max(1, _PIECE_VALUES // max(1, shape[1]))
+    for begin in range(0, shape[0], rows):
+        yield slice(begin, min(shape[0], begin + rows))
+
+
+def _put(put: Callable[[memoryview], object], rounded: torch.Tensor, output: Output) -> None:
     if not torch.isfinite(rounded).all():
         raise StudioError(
             "The merge overflows",
             f"In {output.name} numbers grow beyond what {output.dtype} can hold.",
             "Merge into bfloat16 or float32, or train with a lower learning rate.",
         )
-    put(memoryview(rounded.reshape(-1).view(torch.uint8).numpy()))
+    put(memoryview(rounded.contiguous().reshape(-1).view(torch.uint8).numpy()))
 
 
 def _copy(put: Callable[[memoryview], object], tensor: Tensor) -> None:
@@ -178,13 +194,17 @@ def _copy(put: Callable[[memoryview], object], tensor: Tensor) -> None:
             left -= len(chunk)
 
 
-def _read(tensor: Tensor) -> torch.Tensor:
-    """A copy of the tensor's content, in its own type."""
+def _read(tensor: Tensor, rows: slice) -> torch.Tensor:
+    """A copy of the tensor's rows (all of them: without ends), in its own type."""
+    begin, shape = tensor.begin, tensor.shape
+    if rows.stop is not None:
+        row = shape[1] * TYPES[tensor.dtype].itemsize
+        begin, shape = begin + rows.start * row, (rows.stop - rows.start, shape[1])
+    content = bytearray(math.prod(shape) * TYPES[tensor.dtype].itemsize)
     with tensor.file.open("rb") as source:
-        source.seek(tensor.begin)
-        content = bytearray(tensor.bytes)
+        source.seek(begin)
         source.readinto(content)
-    return torch.frombuffer(content, dtype=TYPES[tensor.dtype]).view(tensor.shape)
+    return torch.frombuffer(content, dtype=TYPES[tensor.dtype]).view(shape)
 
 
 def _by_file(todo: Plan) -> dict[Path, list[Output]]:
