@@ -19,6 +19,7 @@ from studio.core.target_names import modules
 
 METHODS: dict[Method, str] = {"full": "full fine-tuning", "lora": "LoRA", "qlora": "QLoRA"}
 _MOST_GB = 100_000.0
+_MIXED = "bf16_mixed"
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,14 +41,17 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
         """The recipe with these settings. Raises StudioError for layers that the model hasn't.
 
         `batch` rows are at once in memory, each filled up to the length: so many make a
-        micro-batch, and a step of the optimizer no fewer.
+        micro-batch, and a step of the optimizer no fewer. Full fine-tuning in bf16 holds its
+        weights in bf16 too, unless it is called mixed.
         """
-        training = recipe.training
+        training, method = recipe.training, self.method or recipe.method
+        pure = method == "full" and self.dtype == "bfloat16"
+        precision = self.precision or ("16" if pure else None)
         batch = max(self.batch, training.batch_size) if self.batch else None
         targets = modules(self.targets, shapes) if self.targets else None
         return msgspec.structs.replace(
             recipe,
-            method=self.method or recipe.method,
+            method=method,
             lora=_changed(recipe.lora, rank=self.rank, target_modules=targets),
             data=_changed(recipe.data, max_length=self.length),
             training=_changed(
@@ -56,8 +60,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
                 batch_size=batch,
                 gradient_checkpointing=self.checkpointing,
                 optimizer=self.optimizer,
-                dtype=self.dtype,
-                base_precision=self.precision,
+                dtype="bfloat16" if self.dtype == _MIXED else self.dtype,
+                base_precision=precision,
             ),
         )
 
@@ -104,8 +108,15 @@ _CHOICES = {
     ),
     "dtype": _Choice(
         "--dtype",
-        _spelt(auto="", bfloat16="bf16", float16="fp16 half", float32="fp32 float"),
-        "the type that is computed in: bf16, fp16, fp32",
+        _spelt(
+            auto="",
+            bfloat16="bf16 bf16_true bf16true",
+            bf16_mixed="bfloat16_mixed mixed",
+            float16="fp16 half fp16_mixed",
+            float32="fp32 float",
+        ),
+        "the type that is computed in: bf16, fp16, fp32; with full, bf16 holds the weights in bf16 "
+        "too, and bf16-mixed in fp32",
     ),
     "precision": _Choice(
         "--base-precision",

@@ -12,8 +12,10 @@ import pyarrow as pa
 import torch
 
 from studio.core import events
+from studio.core import memory as arithmetic
 from studio.core.commands import Measure
-from studio.engine import calibrate, failures, peaks, rescue, setup, speed
+from studio.core.errors import StudioError
+from studio.engine import calibrate, failures, memory, peaks, setup, speed
 from studio.engine.checkpoint import Checkpoints, Progress
 from studio.engine.control import CancelledByUserError, Control
 from studio.engine.data import Row, Rows
@@ -21,9 +23,10 @@ from studio.engine.job import Context
 from studio.engine.learner import Learner
 from studio.engine.measured import Measured, parts_of
 from studio.engine.peaks import Peaks
-from studio.engine.rescue import HalfUpdatedError
+from studio.engine.rescue import NO_ROOM, HalfUpdatedError
 from studio.engine.setup import Setup
 from studio.engine.tensors import Timeline
+from studio.library import models, runs
 
 # More micro-batches than these only repeat what they hold.
 MOST_MICRO_BATCHES = 4
@@ -42,11 +45,34 @@ def run(context: Context) -> None:
     except CancelledByUserError:
         context.channel.emit(events.Cancelled())
     except Exception as error:
-        if failures.out_of_memory(error):
-            raise rescue.no_room(context, "this run") from error
+        if failures.out_of_memory(error) or _said_so(error):
+            raise _no_room(context) from error
         raise
     finally:
         watched.end()
+
+
+def _said_so(error: Exception) -> bool:
+    """Whether the learner gave up with words for a run that could be resumed."""
+    return isinstance(error, StudioError) and error.title == NO_ROOM
+
+
+def _no_room(context: Context) -> StudioError:
+    """It doesn't fit, with the arithmetic's numbers and what would help most."""
+    recipe = runs.recipe_of(context.folder.path)
+    facts = models.inspect(models.resolve(context.home, recipe.model))
+    longest = Rows.open(context.folder.data / "train.arrow").longest
+    memory.free()
+    found = arithmetic.estimate(recipe, facts, memory.machine(context.home), longest)
+    numbers = (found.expected_bytes, found.needed_bytes, found.available_bytes)
+    expected, needed, free = (f"{count / arithmetic.GIB:.1f} GB" for count in numbers)
+    reckoned = f" By arithmetic it takes {expected}, at most {needed}, and {free} are free."
+    helps = " ".join(found.advice[:3]) or "Close other programs, or choose a smaller model."
+    return StudioError(
+        NO_ROOM,
+        f"The longest batch doesn't fit.{reckoned if found.expected_bytes else ''}",
+        helps,
+    )
 
 
 class _Measuring:

@@ -20,6 +20,7 @@ from studio.engine.setup import Setup
 from studio.library import models, runs
 from studio.library.folders import JobFolder
 
+NO_ROOM = "Out of memory"
 _MOST_ADVICE = 3
 _MIB, _GIB = 1 << 20, 1 << 30
 T = TypeVar("T")
@@ -79,7 +80,7 @@ def no_room(context: Context, where: str) -> StudioError:
     ways = "; ".join(_ways(context, decided))
     first = f"Start again with what saves most ({ways})" if ways else "Choose a smaller model"
     return StudioError(
-        "Out of memory",
+        NO_ROOM,
         f"There is not enough free memory on {device} for {where}{even}.",
         f"{first}, or {again}",
     )

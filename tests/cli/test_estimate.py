@@ -107,6 +107,11 @@ def test_a_config_is_the_same_by_any_way_of_naming_it(nowhere: Home, config: Pat
         (["--dtype", "bf16"], ["--dtype", "bfloat16"]),
         (["--dtype", "fp32"], ["--dtype", "float32"]),
         (["--dtype", "torch.float16"], ["--dtype", "fp16"]),
+        (["--dtype", "bf16-mixed", "--method", "full"], ["--method", "full"]),
+        (
+            ["--dtype", "bf16", "--method", "full"],
+            ["--dtype", "bf16-mixed", "--base-precision", "16", "--method", "full"],
+        ),
         (["--optimizer", "adamw_bnb_8bit"], ["--optimizer", "adamw-8bit"]),
         (["--optimizer", "paged_adamw_32bit"], ["--optimizer", "paged_adamw"]),
         (["--checkpointing", "true"], ["--checkpointing", "yes"]),
@@ -135,6 +140,7 @@ def test_people_spell_it_differently(
         (["--method", "qlora"], ["--method", "full"]),
         (["--checkpointing", "yes"], ["--checkpointing", "no"]),
         (["--dtype", "bf16"], ["--dtype", "fp32"]),
+        (["--dtype", "bf16", "--method", "full"], ["--dtype", "bf16-mixed", "--method", "full"]),
         (["--method", "full", "--optimizer", "adamw_8bit"], ["--method", "full"]),
         (["--logits", "chunked", "--batch", "8"], ["--logits", "full", "--batch", "8"]),
         (
