@@ -70,7 +70,7 @@ class TestSettings:
         step = chosen.step(2)
         assert isinstance(step, MethodStep)
         assert "Recommended" in step.cards["lora"].accessibleDescription()
-        assert "LoRA fits" in step._reason.text()
+        assert "so LoRA" in step._reason.text()
         click(qtbot, step.cards["full"])
         assert chosen.draft.recipe.method == "full"
         assert not step._lora.isVisible()

@@ -86,6 +86,7 @@ class ProblemLine(QWidget):
         box.addLayout(words, 1)
         self.setLayout(box)
         self.setAccessibleName(f"{prefix}{place}{problem.text} {problem.fix}".strip())
+        self.setToolTip(f"Source: {problem.source}" if problem.source else "")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
 
 

@@ -126,7 +126,7 @@ class HubSearch(QWidget):
 
     def _badges(self, name: str) -> list[tuple[str, str]]:
         """How it fits by each method, where the catalogue has its configuration."""
-        known = next((each for each in catalogue.known() if each.id == name), None)
+        known = catalogue.find(name)
         return badges(known.facts(), self._draft.around.told) if known else []
 
     def _failed(self, error: StudioError) -> None:

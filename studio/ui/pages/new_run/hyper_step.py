@@ -10,6 +10,7 @@ from studio.core.advice import PRESETS
 from studio.core.recipe import DEFAULT_LEARNING_RATE, TrainingPart
 from studio.ui import format as say
 from studio.ui.pages.new_run.binding import Form
+from studio.ui.pages.new_run.card_presets import CardPresets
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.looking import RowsLooker
 from studio.ui.pages.new_run.step import Step
@@ -59,7 +60,8 @@ class HyperStep(Step):
         self._preset_text = label("", "mute", wrap=True)
         basics = Card(spacing=16)
         basics.add(row(label("Basics", "h2"), None, self.presets), self._preset_text)
-        basics.add(self._basics(), Separator(), *self._switches())
+        self.cards = CardPresets(draft)
+        basics.add(self.cards, self._basics(), Separator(), *self._switches())
         self.body.addWidget(basics)
         self.more = Button("Show everything", "link", "chevron-right")
         self.more.clicked.connect(self._toggle)
@@ -197,6 +199,7 @@ class HyperStep(Step):
         self.presets.set_value(key)
         text = next((p.text for p in PRESETS if p.key == key), "Your own settings.")
         self._preset_text.setText(text)
+        self.cards.refresh()
         usual = DEFAULT_LEARNING_RATE[self.draft.method]
         self._rate.set_hint(f"Automatic is {say.rate(usual)} for this method")
         self.form.refresh()

@@ -91,6 +91,7 @@ class MethodStep(Step):
             card.set_pills(pills)
         known = advised.reason if advised else "Choose a model first, and the studio says which."
         self._reason.setText(known)
+        self._reason.setToolTip(f"Source: {advised.source}" if advised and advised.source else "")
         self._lora.setVisible(self.draft.method != "full")
         self._problems.show_problems(self.draft.problems_of("method"))
         self.form.refresh()

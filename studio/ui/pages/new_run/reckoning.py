@@ -124,7 +124,7 @@ class Reckoning(QObject):
         recipe = msgspec.structs.replace(
             self.recipe, data=msgspec.structs.replace(data, max_length=length)
         )
-        return advice.recommend(self.model, self.around.target, recipe)
+        return advice.recommend(self.model, self.around.target, recipe, self.report)
 
     # what it says of itself
 

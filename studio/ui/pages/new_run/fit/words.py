@@ -33,20 +33,8 @@ PHASES = {
     "save": "while it saves",
 }
 OTHERS, RESERVE = "others", "reserve"
-_AROUND = {
-    OTHERS: PartWords(
-        title="Other programs",
-        what="What the desktop, the browser, games and other runs hold of this memory now.",
-        shrink="Close what you don't need while it trains; a browser alone may hold a gigabyte.",
-    ),
-    RESERVE: PartWords(
-        title="Kept for desktop",
-        what="What training leaves free, so that the screen stays smooth and nothing else fails.",
-        shrink="Keep less free where nobody works at this screen while it trains.",
-    ),
-}
 
 
 def words_of(part: str) -> PartWords:
     """What a part of the bar is called, what it is, and how to shrink it."""
-    return _AROUND[part] if part in _AROUND else PART_WORDS[part]
+    return PART_WORDS[part]
