@@ -203,7 +203,7 @@ def method_of(options: argparse.Namespace, problems: list[Problem]) -> Method | 
     return found
 
 
-def refuse(problems: list[Problem]) -> None:
+def refuse(problems: list[Problem], verb: str) -> None:
     """Raise Usage with all of them, where there are any."""
     if not problems:
         return
@@ -212,7 +212,7 @@ def refuse(problems: list[Problem]) -> None:
     first = problems[0]
     several = f"{len(problems)} things make no sense; each is named below."
     text, fix = (first.text, first.fix) if len(problems) == 1 else (several, "Mend each of them.")
-    raise Usage(text, "", fix, problems)
+    raise Usage(text, f"usage: finetune-studio {verb} --help\n", fix, problems)
 
 
 def _known(name: str, problems: list[Problem]) -> Machine | None:

@@ -84,7 +84,7 @@ def _trainable(home: Home, options: argparse.Namespace, console: Console) -> int
     problems: list[Problem] = []
     machine = wishes.machine_of(options, problems)
     method = wishes.method_of(options, problems)
-    wishes.refuse(problems)
+    wishes.refuse(problems, "trainable")
     machine = machine or actions.machine_now(home)
     most = 0 if options.all else _SHOWN
     found = {

@@ -105,9 +105,9 @@ def _asked(home: Home, options: argparse.Namespace) -> tuple[Wishes, Recipe, Mod
         if not problems and (options.recipe or options.model):
             raise
         own = Problem(field="RECIPE", text=error.text, fix=error.fix)
-        wishes.refuse([*problems, *(error.problems or [own])])
+        wishes.refuse([*problems, *(error.problems or [own])], "estimate")
         raise
-    wishes.refuse(problems)
+    wishes.refuse(problems, "estimate")
     return wanted, changed, facts
 
 
