@@ -205,7 +205,7 @@ def _memory(estimate: memory.Estimate, machine: Machine) -> Problem:
     return Problem(
         field="method",
         text=f"The run {'just fits' if tight else 'does not fit'}: estimated "
-        f"{estimate.expected_bytes / GIB:.1f} GB, at most {estimate.upper_bytes / GIB:.1f}, and "
+        f"{estimate.expected_bytes / GIB:.1f} GB, at most {estimate.needed_bytes / GIB:.1f}, and "
         f"{estimate.available_bytes / GIB:.1f} GB of {kind} are free.",
         fix=estimate.advice[0] if estimate.advice else "Close other programs.",
         severity="error" if hopeless else "warning",

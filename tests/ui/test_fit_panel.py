@@ -123,7 +123,7 @@ class TestParts:
         parts, draft = large.panel.parts, large.draft
         before = draft.estimate.parts["weights"]
         click(qtbot, parts.lines["weights"])
-        assert "QLoRA" in parts.sheet.button.text()
+        assert "QLoRA" in parts.sheet.button.accessibleName()
         click(qtbot, parts.sheet.button)
         assert draft.recipe.method == "qlora"
         assert draft.estimate.parts["weights"] < before / 2

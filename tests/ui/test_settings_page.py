@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import keyring
+import msgspec
 import pytest
 from keyring.backend import KeyringBackend
 from PySide6.QtCore import Qt, QUrl
@@ -14,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from studio.client.actions import Finding
 from studio.core.errors import StudioError
+from studio.core.facts import Machine
 from studio.library import settings, trash
 from studio.library.folders import Home
 from studio.ui.pages.settings import SettingsPage, doctor, folders, token
@@ -300,3 +302,22 @@ def test_the_page_fits_the_smallest_window(page: SettingsPage, qtbot: QtBot) -> 
     page.resize(800, 660)
     for card in (page.look, page.folders, page.token, page.doctor):
         assert card.minimumSizeHint().width() <= 800 - 64
+
+
+def test_one_of_several_cards_is_chosen(
+    session: Session, machine: Machine, show: Show, qtbot: QtBot
+) -> None:
+    session.machine = machine
+    page = SettingsPage(session)
+    show(page)
+    row = page.look.cards
+    assert row.isHidden()
+    second = msgspec.structs.replace(machine.gpus[0], index=1, name="Second", uuid="GPU-2")
+    both = msgspec.structs.replace(machine, gpus=(*machine.gpus, second))
+    session.machine_changed.emit(both)
+    assert row.isVisible()
+    assert row.box.value() == ""
+    row.box.setFocus()
+    qtbot.keyClick(row.box, Qt.Key.Key_End)
+    row.box.activated.emit(row.box.currentIndex())
+    assert session.settings.card == "GPU-2"

@@ -67,6 +67,7 @@ class RecipeDraft(Reckoning):
         if self.data.get("model") == new:
             return
         self.data["model"] = new
+        self._undo = {}
         self.model, self.model_problem = None, None
         self._edited()
         self.model_changed.emit()

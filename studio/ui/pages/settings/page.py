@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QShowEvent
 
 from studio.core.problem import Problem
+from studio.ui.pages.settings.card_row import CardRow
 from studio.ui.pages.settings.doctor import DoctorCard
 from studio.ui.pages.settings.folders import FoldersCard
 from studio.ui.pages.settings.guard import GuardCard
@@ -72,6 +73,8 @@ class LookCard(Card):
         about_theme = "System follows the desktop, and is dark where the desktop has no say."
         self.add(label("Look and memory", "h2"), SettingRow("Theme", about_theme, self.theme))
         self.add(Separator(), row(self._field))
+        self.cards = CardRow(session)
+        self.add(self.cards)
         session.settings_changed.connect(self.refresh)
         self.refresh()
 

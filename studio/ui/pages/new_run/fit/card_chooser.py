@@ -11,6 +11,7 @@ from studio.core.cards import KnownCard
 from studio.core.facts import Machine
 from studio.library import cards
 from studio.ui import format as say
+from studio.ui.pages.new_run.fit.cost_lines import INSET
 from studio.ui.pages.new_run.surroundings import Surroundings, short_name
 from studio.ui.session import Session
 from studio.ui.widgets import Button, Card, ComboBox, NumberEdit, column, label, row
@@ -32,7 +33,8 @@ class CardChooser(QWidget):
         self._known: tuple[KnownCard, ...] = ()
         self._shown: tuple[object, ...] = ()
         self.box = ComboBox("The card to estimate for")
-        self.box.setMaxVisibleItems(16)
+        self.box.setStyleSheet("combobox-popup: 0")  # a list that scrolls, not one of all cards
+        self.box.setMaxVisibleItems(14)
         self.box.chosen.connect(self._chosen)
         self.gigabytes = NumberEdit("Size of the card, GB", minimum=SMALLEST, maximum=LARGEST)
         self.gigabytes.setFixedWidth(72)
@@ -43,7 +45,7 @@ class CardChooser(QWidget):
         self.back = Button("Back to this machine", "link")
         self.back.clicked.connect(lambda: self._chosen(HERE))
         self._plan = Card("raised", margin=10, spacing=4)
-        self._plan.add(self._about, row(self.back, None))
+        self._plan.add(self._about, row(-INSET, self.back, None, spacing=0))
         self.setLayout(column(self.box, self._size_line, self._plan, spacing=8))
         self._size_line.hide()
         session.background(cards.known, done=self._found)
@@ -109,4 +111,5 @@ def _own(machine: Machine | None) -> tuple[tuple[str, str], ...]:
 
 
 def _named(card: KnownCard) -> str:
-    return f"{short_name(card.name)}, {card.memory_bytes / 1024**3:g} GB"
+    name = short_name(card.name)
+    return name if name.endswith("GB") else f"{name}, {card.gigabytes:g} GB"

@@ -10,6 +10,8 @@ from studio.ui import format as say
 from studio.ui.pages.new_run.fit.lines import FactLine
 from studio.ui.widgets import Button, column, row
 
+INSET = 5
+"""Pixels of a link around its text, which begins where other lines do."""
 LINES = ("Time", "Disk", "System memory", "Download")
 
 
@@ -23,14 +25,15 @@ class CostLines(QWidget):
         self.lines = {name: FactLine(name) for name in LINES}
         self.button = Button("Measure it to see the time", "link")
         self.button.clicked.connect(self.measure)
-        self.setLayout(column(*self.lines.values(), row(self.button, None), spacing=3))
+        lead = row(-INSET, self.button, None, spacing=0)
+        self.setLayout(column(*self.lines.values(), lead, spacing=3))
 
-    def show_costs(self, costs: Costs | None) -> None:
-        """Show what is known; nothing for what isn't."""
+    def show_costs(self, costs: Costs | None, here: bool) -> None:
+        """Show what is known; nothing for what isn't. `here`: it could be measured."""
         said = {} if costs is None else sayings(costs)
         for name, line in self.lines.items():
             line.say(*said.get(name, ("", "")))
-        wanted = costs is not None and "Time" not in said
+        wanted = here and costs is not None and "Time" not in said
         if self.button.isHidden() == wanted:
             self.button.setVisible(wanted)
 

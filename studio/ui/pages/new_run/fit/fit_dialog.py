@@ -30,7 +30,7 @@ class FitDialog(ConfirmDialog):
             for line in self.lines:
                 area.body.addWidget(line)
             area.body.addStretch(1)
-            area.setMinimumHeight(min(TALLEST, 76 * changes))
+            area.setMinimumHeight(min(TALLEST, 68 * changes))
             self.body.insertWidget(2, area)
 
 

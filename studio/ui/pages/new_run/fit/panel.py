@@ -87,7 +87,7 @@ class FitPanel(QWidget):
         self._say(self.note, self._note(estimate, room))
         self.buttons.refresh()
         self.advice.refresh()
-        self.costs.show_costs(draft.costs)
+        self.costs.show_costs(draft.costs, here=draft.around.planned is None)
         self._show_facts()
         verdict = VERDICTS[estimate.verdict]
         if self._said.get(self.pill) != verdict:

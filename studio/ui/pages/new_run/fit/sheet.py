@@ -25,10 +25,11 @@ class PartSheet(Card):
         self._what = label("", "", wrap=True)
         self._how = label("", "mute", wrap=True)
         self.extra = QVBoxLayout()
-        self.button = Button("")
-        self.button.clicked.connect(self._apply)
+        self._change = label("", "b", wrap=True)
         self._saves = label("", "mute", wrap=True)
-        self.add(self._what, self._how, self.extra, self.button, self._saves)
+        self.button = Button("Change it")
+        self.button.clicked.connect(self._apply)
+        self.add(self._what, self._how, self.extra, self._change, self._saves, self.button)
         self.hide()
 
     def explain(self, part: str) -> None:
@@ -43,11 +44,13 @@ class PartSheet(Card):
     def offer(self, shrink: Shrink | None) -> None:
         """Show the button of this change, or none."""
         self._shrink = shrink
-        self.button.setVisible(shrink is not None)
-        self._saves.setVisible(shrink is not None)
+        for part in (self._change, self._saves, self.button):
+            part.setVisible(shrink is not None)
         if shrink is not None:
-            self.button.set_label(sentence(shrink.text))
+            said = sentence(shrink.text)
+            self._change.setText(said)
             self._saves.setText(f"Takes about {say.size(shrink.whole_bytes)} off the whole.")
+            self.button.setAccessibleName(f"Change it: {said}")
 
     def _apply(self) -> None:
         if self._shrink is not None:

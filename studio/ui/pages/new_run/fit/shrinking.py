@@ -35,7 +35,7 @@ def best_for(
     for text, changed in savings(recipe):
         other = reckon(changed)
         less = now - other.parts.get(part, 0)
-        whole = estimate.expected_bytes - other.expected_bytes
+        whole = estimate.needed_bytes - other.needed_bytes
         if less > now * WORTH and whole > 0:
             found.append(Shrink(text, changed, less, whole))
     return max(found, key=lambda each: each.part_bytes, default=None)
