@@ -12,6 +12,7 @@ from studio.core import memory
 from studio.core.facts import Gpu, Machine, ModelFacts
 from studio.core.memory import Estimate, Ways
 from studio.core.recipe import DataPart, DatasetPart, LoraPart, ModelPart, Recipe, TrainingPart
+from studio.core.sizing.architectures import shapes_of
 
 ROWS = Path(__file__).parents[1] / "fixtures" / "memory" / "published.csv"
 GB = 10**9
@@ -20,7 +21,7 @@ GB = 10**9
 _MODELS: dict[str, dict[str, Any]] = {
     "phi-1.5": {"model_type": "phi"},
     "stablelm-base-alpha": {"model_type": "gpt_neox"},
-    "falcon": {"model_type": "falcon", "tie_word_embeddings": False},
+    "falcon": {"model_type": "falcon", "tie_word_embeddings": True},
     "gemma-2b": {"model_type": "gemma", "head_dim": 256},
     "gemma-2-": {"model_type": "gemma2", "head_dim": 256},
     "Mistral": {"model_type": "mistral", "sliding_window": None},
@@ -61,6 +62,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     measured: int
     expected: int
     upper: int
+    parameters: int
     estimate: Estimate
     row: dict[str, str]
 
@@ -83,6 +85,7 @@ def compared() -> list[Compared]:
 
 def _compared(row: dict[str, str]) -> Compared:
     facts = ModelFacts(path=row["model"], config=_config(row))
+    shapes = shapes_of(facts.config)
     found = memory.estimate(_recipe(row), facts, _machine(row), advise=False, ways=_ways(row))
     allocated = found.parts["allocated"]
     measured, context = round(float(row["peak_gb"]) * GB), found.parts["context"]
@@ -98,6 +101,7 @@ def _compared(row: dict[str, str]) -> Compared:
         measured=measured,
         expected=least,
         upper=most,
+        parameters=shapes.parameters if shapes else 0,
         estimate=found,
         row=row,
     )
@@ -135,7 +139,7 @@ def _recipe(row: dict[str, str]) -> Recipe:
             micro_batch_size=batch,
             gradient_checkpointing="yes" if row["grad_ckpt"] == "true" else "no",
             dtype=dtype,
-            base_precision="16" if full and not mixed else "auto",
+            base_precision="32" if mixed else "auto",
         ),
     )
 

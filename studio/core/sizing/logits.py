@@ -80,12 +80,12 @@ class Tail:
             logits = tape.do(logits.size, logits.width, (logits,), keeps=True)
             logits = tape.do(logits.size, logits.width, (logits,))
         (view,) = tape.pieces(logits, (logits.size,))
-        wide = tape.cast(view, _WIDE)
+        wide = tape.cast(view, plan.loss_bytes)
         if wide is view:
-            wide = tape.passing((view,), _WIDE, view.size)
-        self._above = hidden.size + wide.size + (made.size if made.width == _WIDE else 0)
+            wide = tape.passing((view,), view.width, view.size)
+        self._above = hidden.size + wide.size + (made.size if made.width == wide.width else 0)
         self._works = made.size if plan.peft else 0  # the model's output is held till the end
-        shares = tape.do(wide.size, _WIDE, (wide,), keeps=True)
+        shares = tape.do(wide.size, wide.width, (wide,), keeps=True)
         return tape.do(_WIDE, _WIDE, (shares,), (shares,))
 
     def _room(self) -> int:
@@ -100,7 +100,7 @@ def whole(shapes: Shapes, plan: Plan) -> bool:
 def evaluation(shapes: Shapes, plan: Plan) -> int:
     """The most bytes while a loss without gradients is computed."""
     if whole(shapes, plan):
-        return plan.tokens * shapes.vocabulary * (plan.compute_bytes + 2 * _WIDE)
+        return plan.tokens * shapes.vocabulary * (plan.compute_bytes + 2 * plan.loss_bytes)
     room = CARD_CHUNK if plan.on_gpu else CHUNK
     chunk = min(plan.tokens, max(16, room // shapes.vocabulary))
     return chunk * shapes.vocabulary * (plan.compute_bytes + 2 * _WIDE)

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from studio.core.sizing import activations
 from studio.core.sizing.learning import adapter_bytes, gradient_bytes, optimizer_bytes
+from studio.core.sizing.passing import load_bytes, save_bytes, step_bytes
 from studio.core.sizing.plan import Plan
 from studio.core.sizing.shapes import Shapes
 from studio.core.sizing.weights import weights_bytes
@@ -37,13 +38,14 @@ def phases(shapes: Shapes, plan: Plan) -> dict[Phase, dict[str, int]]:
         max((one for one in moments if one.phase == phase), key=lambda one: one.total)
         for phase in ("forward", "backward")
     )
+    gradients = {"gradients": gradient_bytes(shapes, plan)}
     return {
-        "load": _sum({"weights": held["weights"]}),
+        "load": _sum({"weights": held["weights"], "temporaries": load_bytes(shapes, plan)}),
         "forward": _sum(held, forward.parts),
         "backward": _sum(held, backward.parts),
-        "optimizer": _sum(held, {"gradients": gradient_bytes(shapes, plan)}),
+        "optimizer": _sum(held, gradients, {"temporaries": step_bytes(shapes, plan)}),
         "evaluation": _sum(held, activations.evaluation(shapes, plan).parts),
-        "save": _sum(held),
+        "save": _sum(held, {"temporaries": save_bytes(shapes, plan)}),
     }
 
 

@@ -58,8 +58,9 @@ def layer_norm(tape: Tape, plan: Plan, value: Value, width: int) -> Value:
 
 def activation(tape: Tape, plan: Plan, value: Value, kind: str) -> Value:
     """An activation function keeps its input; OpenAI's GELU ("gelu_new") is written out in Python
-    and keeps the cube's base, half the input, the tanh and one more than that."""
-    if kind != "gelu_new":
+    and keeps the cube's base, half the input, the tanh and one more than that; other trainers
+    compute it at once (litgpt)."""
+    if kind != "gelu_new" or plan.peft:
         return tape.do(value.size, value.width, (value,), (value,))
     half = tape.do(value.size, value.width, (value,))
     base = tape.cast(value, _WIDE) if plan.on_gpu and plan.autocast else value

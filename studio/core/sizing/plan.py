@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from studio.core.facts import Machine
-from studio.core.lengths import MICRO_BATCH_TOKENS
+from studio.core.lengths import CPU_MICRO_BATCH_TOKENS, MICRO_BATCH_TOKENS
 from studio.core.recipe import Method, Optimizer, Recipe
 
 Attention = Literal["sdpa", "flash", "eager", "rows"]
@@ -55,6 +55,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     accumulating: bool = False
     peft: bool = False
     upcast: bool = False
+    loss_bytes: int = 4
+    copies: bool = False
 
     @property
     def stream_bytes(self) -> int:
@@ -86,10 +88,12 @@ def plan_of(
     for a 16-bit base; an adapter's base is held in the type it computes in.
 
     Logits that are asked for stand for another trainer than this studio: peft's own layers, 4-bit
-    scales that aren't quantized once more, and QLoRA's norms and residual stream in fp32, unless
-    flash attention is asked for, which takes values of 16 bits alone; in float16 embeddings and
-    lm_head are fp32 too (peft, prepare_model_for_kbit_training). To them a dtype of bfloat16 is
-    also that of weights that learn (torchtune, litgpt's bf16-true, transformers' dtype).
+    scales that aren't quantized once more, and QLoRA's norms and residual stream in fp32; in
+    float16 embeddings and lm_head too (peft, prepare_model_for_kbit_training). Where it goes with
+    flash attention, which takes values of 16 bits alone, all of it is in 16 bits, the loss
+    included (Qwen's finetune.py with DeepSpeed's fp16). To them a dtype of bfloat16 is
+    also that of weights that learn (torchtune, litgpt's bf16-true, transformers' dtype); where
+    these are fp32 they keep weights and gradients in 16 bits beside (ZeRO, arXiv 1910.02054).
     """
     on_gpu = machine is None or bool(machine.gpus)
     half = _computes_in_half(recipe, machine, on_gpu)
@@ -100,13 +104,15 @@ def plan_of(
     pure = _pure(recipe, stock)
     upcast = stock and recipe.method == "qlora" and attention != "flash"
     wide = upcast and recipe.training.dtype == "float16"
-    rows, length = _batch(recipe, longest)
+    rows, length = _batch(recipe, longest, on_gpu)
     return Plan(
         method=recipe.method,
         on_gpu=on_gpu,
         compute_bytes=2 if half else 4,
         weight_bytes=4 if wide else _weight_bytes(recipe, half, pure),
         upcast=upcast,
+        copies=stock and recipe.method == "full" and half and not pure,
+        loss_bytes=2 if stock and recipe.method == "qlora" and not upcast else 4,
         quantized=_quantized(recipe),
         double_quantization=not stock,
         autocast=half and not pure,
@@ -118,7 +124,7 @@ def plan_of(
         checkpointing=checkpointing,
         optimizer=recipe.training.optimizer,
         rank=recipe.lora.rank,
-        dropout=recipe.lora.dropout or (0.05 if stock else 0),
+        dropout=recipe.lora.dropout,
         targets=recipe.lora.target_modules,
         accumulating=recipe.training.batch_size > rows,
         peft=stock,
@@ -160,8 +166,9 @@ def _computes_in_half(recipe: Recipe, machine: Machine | None, on_gpu: bool) -> 
     return recipe.training.dtype != "float32" and (on_gpu or recipe.training.dtype == "bfloat16")
 
 
-def _batch(recipe: Recipe, longest: int) -> tuple[int, int]:
+def _batch(recipe: Recipe, longest: int, on_gpu: bool) -> tuple[int, int]:
     """Rows and tokens a row of the largest micro-batch."""
     length = min(recipe.data.max_length, longest or recipe.data.max_length)
     asked, batch = recipe.training.micro_batch_size, recipe.training.batch_size
-    return asked or max(1, min(MICRO_BATCH_TOKENS // length, batch)), length
+    room = MICRO_BATCH_TOKENS if on_gpu else CPU_MICRO_BATCH_TOKENS
+    return asked or max(1, min(room // length, batch)), length

@@ -13,7 +13,8 @@ def weights_bytes(shapes: Shapes, plan: Plan) -> int:
     biases, routers and experts that are stored as one tensor stay as they are (transformers,
     integrations/bitsandbytes.py)."""
     if not plan.quantized:
-        return shapes.parameters * plan.weight_bytes
+        beside = plan.compute_bytes if plan.copies else 0
+        return shapes.parameters * (plan.weight_bytes + beside)
     rest = (shapes.parameters - shapes.linear) * plan.weight_bytes
     return rest + quantized_bytes(shapes, plan)
 
