@@ -123,6 +123,17 @@ class _Asked:
         recipe = msgspec.structs.replace(self.recipe, method=method, data=data)
         return memory.estimate(recipe, self.model, self.machine, advise=False)
 
+    def smallest(self) -> memory.Estimate:
+        """What QLoRA takes at least with rows of this length."""
+        training = msgspec.structs.replace(
+            self.recipe.training,
+            micro_batch_size=1,
+            gradient_checkpointing="yes",
+            optimizer="adamw_8bit",
+        )
+        recipe = msgspec.structs.replace(self.recipe, method="qlora", training=training)
+        return memory.estimate(recipe, self.model, self.machine, advise=False)
+
     def size(self, method: Method) -> str:
         """What it needs at most, in words."""
         return f"{self.estimates[method].needed_bytes / GIB:.1f} GB"
@@ -165,12 +176,14 @@ def _choose(asked: _Asked) -> tuple[Method, str, str]:
         return "qlora", _why_four_bits(asked), "four bits"
     if verdicts["lora"] == "tight":
         return "lora", f"LoRA just fits on {device} ({asked.size('lora')} at most).", ""
-    return (
-        "qlora",
-        f"Even QLoRA would take {asked.size('qlora')}, more than {device} has free: choose a "
-        "smaller model or shorter rows.",
-        "",
-    )
+    return "qlora", _too_large(asked), ""
+
+
+def _too_large(asked: _Asked) -> str:
+    even = f"Even QLoRA would take {asked.size('qlora')}, more than {asked.device} has free"
+    if asked.smallest().verdict == "fits":
+        return f"{even}; with smaller micro-batches and gradient checkpointing it fits."
+    return f"{even}: choose a smaller model or shorter rows."
 
 
 def _why_four_bits(asked: _Asked) -> str:

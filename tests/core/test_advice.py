@@ -114,3 +114,15 @@ def test_long_rows_are_the_reason_for_four_bits_where_they_are() -> None:
 def at_length(recipe: Recipe, length: int) -> Recipe:
     data = msgspec.structs.replace(recipe.data, max_length=length)
     return msgspec.structs.replace(recipe, data=data)
+
+
+def test_settings_that_are_too_large_are_not_the_model_s_fault() -> None:
+    training = TrainingPart(gradient_checkpointing="no", micro_batch_size=16)
+    heavy = Recipe(
+        model=ModelPart(path="m"),
+        dataset=(DatasetPart(path="d"),),
+        data=DataPart(max_length=2048),
+        training=training,
+    )
+    assert "checkpointing it fits" in advice.recommend(MISTRAL, card(16), heavy).reason
+    assert "smaller model" in advice.recommend(MISTRAL, card(4), heavy).reason

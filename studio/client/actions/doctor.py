@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from studio.client.actions.recipes import machine_now
-from studio.core.checking import BF16_CAPABILITY, NF4_CAPABILITY
+from studio.core.choices import BF16_CAPABILITY, NF4_CAPABILITY
 from studio.core.errors import StudioError
 from studio.core.facts import Gpu, Machine
 from studio.core.memory import GIB
