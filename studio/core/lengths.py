@@ -9,8 +9,10 @@ from itertools import accumulate
 
 import msgspec
 
-# Rows of one micro-batch, padded, hold at most this many tokens where the studio decides.
+# Rows of one micro-batch, padded, hold at most this many tokens where the studio decides. On a
+# processor fewer are as fast, and take half the memory.
 MICRO_BATCH_TOKENS = 2048
+CPU_MICRO_BATCH_TOKENS = 1024
 EXACT = 64
 LONGEST = 1 << 20
 """Tokens; longer rows count as this long."""

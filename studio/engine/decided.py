@@ -9,8 +9,8 @@ import psutil
 import torch
 
 from studio.core import calibration
-from studio.core import memory as arithmetic
 from studio.core.facts import ModelFacts
+from studio.core.lengths import CPU_MICRO_BATCH_TOKENS, MICRO_BATCH_TOKENS
 from studio.core.recipe import Recipe, learning_rate
 from studio.engine import conditions, memory, precision
 from studio.engine.data import Rows
@@ -91,7 +91,8 @@ def _anew(
     format_ = precision.decide(recipe.training.dtype, device)
     longest = max(1, rows.longest)
     asked = recipe.training.micro_batch_size
-    tokens = asked * longest if asked else max(arithmetic.MICRO_BATCH_TOKENS, longest)
+    room = MICRO_BATCH_TOKENS if device.type == "cuda" else CPU_MICRO_BATCH_TOKENS
+    tokens = asked * longest if asked else max(room, longest)
     size = min(recipe.training.batch_size, asked or tokens // longest)
     machine = memory.machine(context.home)
     return Decided(
