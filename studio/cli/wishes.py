@@ -131,7 +131,7 @@ _CHOICES = {
     "logits": _Choice(
         "--logits",
         _spelt(auto="", full="stock", chunked="fused"),
-        "full: all logits at once, as elsewhere; chunked: as the studio does",
+        "how another trainer makes logits: full, all at once, or chunked; by itself as the studio",
     ),
 }  # fmt: skip
 _WHOLE = {
