@@ -11,10 +11,12 @@ import yaml
 from studio.client.actions import models as importing
 from studio.core import commands, events
 from studio.core.calibration import Calibration, CalibrationKey
+from studio.core.facts import Gpu
 from studio.core.own_sets import Rating
 from studio.core.queue import Queue
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
 from studio.core.run_state import replay
+from studio.core.speed import Speed, SpeedKey
 from studio.library import (
     adapters,
     calibrations,
@@ -25,7 +27,9 @@ from studio.library import (
     ratings,
     rendezvous,
     runs,
+    seen_cards,
     settings,
+    speeds,
     trash,
 )
 from studio.library.adapters import AdapterFacts
@@ -139,6 +143,26 @@ def measure_once(folder: Path) -> None:
     """Remember it unless it is there."""
     if measured(2.5) not in calibrations.kept(home(folder)):
         measure(folder)
+
+
+def timed(flops: float) -> Speed:
+    return Speed(key=SpeedKey(device="A card"), flops=flops)
+
+
+def time(folder: Path) -> None:
+    if not speeds.remember(home(folder), timed(2.0)):
+        raise OSError("not kept")
+
+
+def time_once(folder: Path) -> None:
+    """Remember it unless it is there."""
+    if timed(2.0) not in speeds.kept(home(folder)):
+        time(folder)
+
+
+def see(folder: Path, name: str) -> None:
+    card = Gpu(index=0, name=name, total_bytes=9, used_bytes=1, free_bytes=8, vendor="amd")
+    seen_cards.save(home(folder), (card,))
 
 
 def trashed(folder: Path) -> tuple[list[str], list[str]]:
@@ -311,6 +335,19 @@ OPERATIONS = [
         measure,
         lambda folder: calibrations.kept(home(folder)),
         again=measure_once,
+    ),
+    Operation(
+        "a speed",
+        lambda folder: speeds.remember(new_home(folder), timed(1.0)),
+        time,
+        lambda folder: speeds.kept(home(folder)),
+        again=time_once,
+    ),
+    Operation(
+        "cards seen",
+        lambda folder: see(new_home(folder).root.parent, "old"),
+        lambda folder: see(folder, "new"),
+        lambda folder: seen_cards.load(home(folder)),
     ),
     Operation(
         "the queue",
