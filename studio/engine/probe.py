@@ -1,5 +1,7 @@
-"""Which cards torch sees, for those that NVML can't. Written from torch's documentation and not
-verified on such a card."""
+"""Which cards torch sees, for those that NVML can't.
+
+Written from torch's documentation and not verified on such a card.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Which of several cards an engine computes on: said to it by its environment, for it to see that
-one alone (CUDA Programming Guide, environment variables)."""
+"""Which of several cards an engine computes on, said to it by its environment.
+
+It sees that card alone then (CUDA Programming Guide, environment variables).
+"""
 
 from __future__ import annotations
 
