@@ -101,6 +101,9 @@ def _asked(home: Home, options: argparse.Namespace) -> tuple[Wishes, Recipe, Mod
         recipe = _recipe(options)
         facts = actions.model_facts(home, recipe.model)
         changed = wanted.applied(recipe, shapes_of(facts.config))
+        if recipe.dataset is _MADE_UP and wanted.batch:
+            step = msgspec.structs.replace(changed.training, batch_size=wanted.batch)
+            changed = msgspec.structs.replace(changed, training=step)
     except StudioError as error:
         if not problems and (options.recipe or options.model):
             raise
