@@ -255,3 +255,13 @@ def test_no_room_is_no_use() -> None:
     need = memory.estimate(one, SEVEN, card(80)).needed_bytes / GIB
     assert make_use_of(one, SEVEN, card(need + 0.51)).recipe == one
     assert make_use_of(one, SEVEN, card(2)).recipe is one
+
+
+def test_what_was_measured_here_and_the_ways_are_reckoned_with() -> None:
+    one = recipe(gradient_checkpointing="no", micro_batch_size=8)
+    machine = card(memory.estimate(one, SMALL, card(80)).needed_bytes / GIB)
+    assert make_it_fit(one, SMALL, machine).changes
+    assert make_it_fit(one, SMALL, machine, calibration=0.5).recipe is one
+    roomy = card(memory.estimate(one, SMALL, card(80)).needed_bytes / GIB + 0.51)
+    assert make_it_fit(one, SMALL, roomy).recipe is one
+    assert make_it_fit(one, SMALL, roomy, ways=memory.Ways(attention="eager")).changes
