@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from studio.cli import fit_words, wishes
 from studio.cli.console import Console
 from studio.client import actions
