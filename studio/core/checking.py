@@ -115,7 +115,7 @@ def _targets(recipe: Recipe, model: ModelFacts) -> Iterator[Problem]:
 def _machine(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
     training = recipe.training
     if not machine.gpus:
-        yield from _cpu(recipe)
+        yield from _cpu(recipe, machine)
         return
     gpu = machine.gpu
     card, capability = (gpu.name, gpu.compute_capability) if gpu else ("", None)
@@ -141,8 +141,15 @@ def _machine(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
         )
 
 
-def _cpu(recipe: Recipe) -> Iterator[Problem]:
+def _cpu(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
     training = recipe.training
+    if training.dtype == "bfloat16" and not machine.bf16_cpu:
+        yield Problem(
+            field="training.dtype",
+            text="This processor has no bf16 instructions; bfloat16 would be slow here.",
+            fix="Set dtype to auto or float32.",
+            severity="warning",
+        )
     if training.dtype == "float16":
         yield Problem(
             field="training.dtype",

@@ -141,6 +141,13 @@ def test_bf16_on_a_card_without_it() -> None:
     assert "training.dtype" not in found(one, card(80, (8, 6)))
 
 
+def test_bf16_on_a_processor_without_it() -> None:
+    one = recipe(training=TrainingPart(dtype="bfloat16"))
+    assert found(one, CPU)["training.dtype"].severity == "warning"
+    able = msgspec.structs.replace(CPU, bf16_cpu=True)
+    assert "training.dtype" not in found(one, able)
+
+
 @pytest.mark.parametrize(("capability", "refused"), [((5, 2), True), ((6, 1), False)])
 def test_qlora_on_an_old_card(capability: tuple[int, int], refused: bool) -> None:
     assert ("method" in found(recipe(method="qlora"), card(80, capability))) == refused
