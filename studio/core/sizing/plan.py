@@ -115,7 +115,7 @@ def plan_of(
         loss_bytes=2 if stock and recipe.method == "qlora" and not upcast else 4,
         quantized=_quantized(recipe),
         double_quantization=not stock,
-        autocast=half and not pure,
+        autocast=half and not pure and not upcast,
         rows=rows,
         length=length,
         packed=recipe.data.packing == "yes",

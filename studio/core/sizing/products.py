@@ -46,9 +46,10 @@ def product(
     tape: Tape, plan: Plan, value: Value, inputs: int, outputs: int, width: int, trains: bool
 ) -> Value:
     """A product with a weight whose numbers are `width` bytes wide; where that isn't what products
-    are computed in, autocast makes copies of weight and input, which are what is kept."""
+    are computed in, autocast makes copies of weight and input, which are what is kept; without it the input is cast
+    to the weight's."""
     weight = tape.weight(inputs * outputs * width, width, trains)
-    compute = plan.compute_bytes if plan.autocast else value.width
+    compute = plan.compute_bytes if plan.autocast else width
     value, copy = tape.cast(value, compute), tape.cast(weight, compute)
     saves = ((value,) if copy.needs else ()) + ((copy,) if value.needs else ())
     return tape.do(value.size // inputs * outputs, compute, (value, copy), saves)
