@@ -45,13 +45,16 @@ ROWS = DatasetReport(
 )
 
 
+PLAIN: dict[str, Any] = {"dtype": "float32", "epochs": 2.0, "batch_size": 8}
+
+
 def recipe(method: str = "lora", **training: Any) -> Recipe:
     return Recipe(
         model=ModelPart(path="m"),
         dataset=(DatasetPart(path="d"),),
         method=method,  # type: ignore[arg-type]
         data=DataPart(max_length=512),
-        training=TrainingPart(**{"dtype": "float32", "epochs": 2.0, "batch_size": 8} | training),
+        training=TrainingPart(**{**PLAIN, **training}),
     )
 
 

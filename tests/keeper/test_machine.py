@@ -136,10 +136,8 @@ def test_a_driver_that_only_fails_leaves_no_card(
 
 def test_a_part_of_a_card_answers_what_it_can(home: Home, fake_cards: FakeCards) -> None:
     """MIG and vGPU support neither rates nor power; memory is what a run goes by."""
-    nothing = dict.fromkeys(
-        ("utilization", "temperature", "power", "power_limit", "capability", "uuid", "processes")
-    )
-    fake_cards.set(name="GRID A100-2-10C", total=10 * GIB, used=GIB, **nothing)
+    fake_cards.set(name="GRID A100-2-10C", total=10 * GIB, used=GIB, utilization=None)
+    fake_cards.set(temperature=None, power=None, power_limit=None, capability=None, uuid=None)
     card = measure(home.make(), Cards()).gpu
     assert card is not None
     assert (card.name, card.free_bytes, card.ours_bytes) == ("GRID A100-2-10C", 9 * GIB, 0)
@@ -231,7 +229,12 @@ def test_a_keeper_has_an_engine_look_once(bench: Bench, monkeypatch: pytest.Monk
     assert row.kind == "probe"
     (folder,) = bench.home.jobs.glob("probe-*")
     engines.tell(folder, commands.Cancel())  # the fake engine looks for ever
-    wait(lambda: engines.tick() or not engines.rows())
+
+    def over() -> bool:
+        engines.tick()
+        return not engines.rows()
+
+    wait(over)
     seen_cards.save(bench.home, ())
     Prober(bench.home, engines).tick(0.0)
     assert engines.rows() == []
