@@ -44,7 +44,7 @@ def fused(
     """scaled_dot_product_attention, or flash attention. A mask becomes numbers for each row, and
     keys and values are then repeated for the queries that share them (transformers,
     sdpa_attention.py: use_gqa_in_sdpa). Without, the backward pass makes them for all heads."""
-    query, key, value = qkv
+    query, key, value = (tape.cast(one, _computed(plan, one)) for one in qkv)
     mask: tuple[Value, ...] = ()
     works = 2 * (query.size - key.size)
     if masked:
@@ -67,27 +67,45 @@ def by_rows(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Val
 
 
 def eager(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value]) -> Value:
-    """Scores, capped in Gemma 2, masked, their softmax in float32 and once more as narrow as the
-    values. Queries and keys are made contiguous for the product, and that is what is kept."""
-    query, key, value = qkv
+    """Scores, capped in Gemma 2, masked, their softmax in float32 and once more as narrow as
+    products are computed. Queries and keys are made contiguous for the product, and that is what
+    is kept. The mask is as wide as the residual stream, and so are the scores behind it."""
+    query, key, value = (tape.cast(one, _computed(plan, one)) for one in qkv)
     query = tape.do(query.size, query.width, (query,))
     key, value = _repeated(tape, query, key, True), _repeated(tape, query, value, True)
-    numbers = _pairs(plan) * shapes.heads
-    size, width = numbers * query.width, query.width
+    numbers, width = _pairs(plan) * shapes.heads, query.width
+    size = numbers * width
     scores = tape.do(size, width, (query, key), (query, key), part=ATTENTION)
     scores = tape.do(size, width, (scores,), part=ATTENTION)
     if shapes.attention_cap:
         scores = tape.do(size, width, (scores,), part=ATTENTION)
         scores = tape.do(size, width, (scores,), part=ATTENTION, keeps=True)
         scores = tape.do(size, width, (scores,), part=ATTENTION)
-    scores = tape.passing((scores,), width, size)
-    wide = scores if shapes.kind == "gpt2" and not plan.on_gpu else tape.cast(scores, _WIDE)
-    weights = tape.do(wide.size, wide.width, (wide,), part=ATTENTION, keeps=True)
+    masked = max(width, plan.stream_bytes)
+    scores = tape.passing((scores,), masked, numbers * masked)
+    weights = tape.cast(_softmax(tape, plan, shapes, scores), qkv[0].width)
     tape.part, part = ATTENTION, tape.part
-    weights = dropout(tape, plan, tape.cast(weights, width), shapes.attention_dropout)
+    weights = tape.cast(dropout(tape, plan, weights, shapes.attention_dropout), width)
     tape.part = part
     out = tape.do(query.size, width, (weights, value), (weights, value))
     return tape.do(out.size, width, (out,))
+
+
+def _softmax(tape: Tape, plan: Plan, shapes: Shapes, scores: Value) -> Value:
+    """The softmax keeps its result. A card's kernel reads narrow scores and its backward pass makes
+    gradient times result first (aten, native/cuda/SoftMax.cu); a processor's reads float32, and
+    GPT-2 asks for no wider one."""
+    wide = scores.size // scores.width * _WIDE
+    if plan.on_gpu:
+        return tape.do(wide, _WIDE, (scores,), works=wide, part=ATTENTION, keeps=True)
+    if shapes.kind != "gpt2":
+        scores = tape.cast(scores, _WIDE)
+    return tape.do(scores.size, scores.width, (scores,), part=ATTENTION, keeps=True)
+
+
+def _computed(plan: Plan, value: Value) -> int:
+    """The width that autocast computes products of the value in."""
+    return plan.compute_bytes if plan.autocast else value.width
 
 
 def unfused(tape: Tape, plan: Plan, shapes: Shapes, qkv: tuple[Value, Value, Value]) -> Value:

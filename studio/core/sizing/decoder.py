@@ -64,9 +64,6 @@ class Layer:
         if shapes.rotary:
             share = shapes.rotary / shapes.head_dim
             query, key = pieces.turned(tape, query, share), pieces.turned(tape, key, share)
-        if key.width != values.width and plan.attention != "rows":  # autocast makes them alike
-            values = tape.cast(values, plan.compute_bytes)
-            query, key = tape.cast(query, values.width), tape.cast(key, values.width)
         out = attention(tape, plan, shapes, (query, key, values), self.window)
         return linear(tape, plan, out, outward)
 

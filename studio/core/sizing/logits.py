@@ -98,9 +98,15 @@ def whole(shapes: Shapes, plan: Plan) -> bool:
 
 
 def evaluation(shapes: Shapes, plan: Plan) -> int:
-    """The most bytes while a loss without gradients is computed."""
+    """The most bytes while a loss without gradients is computed: logits, and beside them their
+    shares in float32, or in place of them two copies in float32."""
+    tokens, wide = plan.tokens, plan.loss_bytes
     if whole(shapes, plan):
-        return plan.tokens * shapes.vocabulary * (plan.compute_bytes + 2 * plan.loss_bytes)
+        several = 2 * wide + (wide if plan.compute_bytes == wide else 0)
+        return tokens * shapes.vocabulary * several
     room = CARD_CHUNK if plan.on_gpu else CHUNK
-    chunk = min(plan.tokens, max(16, room // shapes.vocabulary))
-    return chunk * shapes.vocabulary * (plan.compute_bytes + 2 * _WIDE)
+    chunk = min(tokens, max(16, room // shapes.vocabulary))
+    recomputed = plan.full or shapes.head_bias
+    each = 2 * _WIDE if recomputed else plan.compute_bytes + _WIDE
+    rows = 0 if recomputed else tokens * shapes.hidden * plan.compute_bytes
+    return chunk * shapes.vocabulary * each + rows
