@@ -28,7 +28,7 @@ Verdict = Literal["fits", "tight", "too big", "unknown"]
 MIB = 1 << 20
 GIB = 1 << 30
 # Published runs took at most this much more than estimated, but for one in twenty.
-UNCERTAINTY = 0.25
+UNCERTAINTY = 0.22
 # After a measurement on this very machine.
 CALIBRATED = 0.05
 
@@ -139,7 +139,8 @@ def _estimate(
     totals = {str(phase): sum(parts.values()) for phase, parts in found.items()}
     worst = max(found, key=lambda phase: totals[phase])
     at_peak = {name: count for name, count in found[worst].items() if count > 0}
-    allocated, context = totals[worst], context_bytes(plan)
+    gpu = card_of(machine, card)
+    allocated, context = totals[worst], context_bytes(plan, gpu and gpu.compute_capability)
     slack = slack_bytes(shapes, plan, allocated)
     if calibration != 1.0:
         slack = max(0, round((allocated + slack) * calibration) - allocated)

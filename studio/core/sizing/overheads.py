@@ -11,7 +11,9 @@ MIB = 1 << 20
 _SLACK = 0.08
 # Score matrices of plain attention come in two widths: freed blocks of one don't serve the other.
 _SCORES_SLACK = 2
-CUDA_CONTEXT = 500 * MIB
+# 141 MiB on a T4, said by fitcheck-llm's measurements; several hundred on newer cards, whose
+# kernels are more.
+_CONTEXT_BEFORE_AMPERE, CUDA_CONTEXT = 141 * MIB, 500 * MIB
 # A Python process with torch, transformers, peft and bitsandbytes: measured 390 MiB after the
 # imports, and thread pools on top.
 CPU_CONTEXT = 500 * MIB
@@ -27,6 +29,8 @@ def slack_bytes(shapes: Shapes, plan: Plan, allocated: int) -> int:
     return int(_SLACK * allocated + _SCORES_SLACK * scores)
 
 
-def context_bytes(plan: Plan) -> int:
-    """What the process takes before the first tensor."""
-    return CUDA_CONTEXT if plan.on_gpu else CPU_CONTEXT
+def context_bytes(plan: Plan, capability: tuple[int, int] | None = None) -> int:
+    """What the process takes before the first tensor, by the card's compute capability."""
+    if not plan.on_gpu:
+        return CPU_CONTEXT
+    return _CONTEXT_BEFORE_AMPERE if capability and capability < (8, 0) else CUDA_CONTEXT
