@@ -140,7 +140,8 @@ def _estimate(
     worst = max(found, key=lambda phase: totals[phase])
     at_peak = {name: count for name, count in found[worst].items() if count > 0}
     gpu = card_of(machine, card)
-    allocated, context = totals[worst], context_bytes(plan, gpu and gpu.compute_capability)
+    capability = gpu.compute_capability if gpu else None
+    allocated, context = totals[worst], context_bytes(plan, capability)
     slack = slack_bytes(shapes, plan, allocated)
     if calibration != 1.0:
         slack = max(0, round((allocated + slack) * calibration) - allocated)

@@ -11,7 +11,15 @@ import msgspec
 from studio.core import memory
 from studio.core.facts import Gpu, Machine, ModelFacts
 from studio.core.memory import Estimate, Ways
-from studio.core.recipe import DataPart, DatasetPart, LoraPart, ModelPart, Recipe, TrainingPart
+from studio.core.recipe import (
+    DataPart,
+    DatasetPart,
+    Dtype,
+    LoraPart,
+    ModelPart,
+    Recipe,
+    TrainingPart,
+)
 from studio.core.sizing.architectures import shapes_of
 
 ROWS = Path(__file__).parents[1] / "fixtures" / "memory" / "published.csv"
@@ -126,7 +134,7 @@ def _config(row: dict[str, str]) -> dict[str, Any]:
 def _recipe(row: dict[str, str]) -> Recipe:
     full, quantized = row["method"] == "full", row["method"].startswith("QLoRA")
     batch = int(row["micro_batch"])
-    dtype = "float16" if row["dtype"] == "fp16" else "bfloat16"
+    dtype: Dtype = "float16" if row["dtype"] == "fp16" else "bfloat16"
     mixed = full and row["source"].startswith("QwenLM")  # the Trainer's --bf16 is mixed precision
     return Recipe(
         model=ModelPart(path=row["model"]),

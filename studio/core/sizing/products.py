@@ -46,8 +46,8 @@ def product(
     tape: Tape, plan: Plan, value: Value, inputs: int, outputs: int, width: int, trains: bool
 ) -> Value:
     """A product with a weight whose numbers are `width` bytes wide; where that isn't what products
-    are computed in, autocast makes copies of weight and input, which are what is kept; without it the input is cast
-    to the weight's."""
+    are computed in, autocast makes copies of weight and input, which are what is kept; without it
+    the input is cast to the weight's width."""
     weight = tape.weight(inputs * outputs * width, width, trains)
     compute = plan.compute_bytes if plan.autocast else width
     value, copy = tape.cast(value, compute), tape.cast(weight, compute)
