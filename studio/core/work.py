@@ -38,7 +38,7 @@ def training(shapes: Shapes, plan: Plan, rows: Rows) -> float:
     layers = 2 * layer_values(shapes) * rows.tokens * (2 + again + plan.full)
     layers -= 2 * _spared(shapes, plan) * rows.tokens
     adapter = 2 * _adapter_values(shapes, plan) * rows.tokens * (3 + again)
-    attention = _attention(shapes, rows) * (3 + again)
+    attention = _attention(shapes, rows) * (1 + _attention_back(plan) + again)
     return layers + adapter + attention + _head(shapes, plan, rows)
 
 
@@ -61,6 +61,12 @@ def layer_values(shapes: Shapes) -> int:
 def _attention(shapes: Shapes, rows: Rows) -> float:
     """Scores and their sum over values: each token with every other of its row."""
     return 4 * shapes.layers * shapes.heads * shapes.head_dim * rows.squares
+
+
+def _attention_back(plan: Plan) -> float:
+    """Passes going backward: twice two products, and the scores once more where they aren't kept
+    (FlashAttention-2, arXiv 2307.08691)."""
+    return 2.0 if plan.attention == "eager" else 2.5
 
 
 def _adapter_values(shapes: Shapes, plan: Plan) -> int:
@@ -90,9 +96,9 @@ def _input_values(shapes: Shapes) -> int:
 
 
 def _head(shapes: Shapes, plan: Plan, rows: Rows) -> float:
-    """Logits: in chunks at trained tokens alone and made again going backward, or at every token
-    and kept."""
+    """Logits and the gradient of what they are made of. In chunks they are made at trained tokens
+    alone, and where the head learns once more going backward; else at every token, and kept."""
     chunked = plan.logits == "chunked"
-    passes = (3 if chunked else 2) + (1 if plan.full else 0)
+    passes = 2 + plan.full * (1 + chunked)
     tokens = rows.trained if chunked else rows.tokens
     return 2.0 * shapes.hidden * shapes.vocabulary * tokens * passes
