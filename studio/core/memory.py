@@ -80,7 +80,7 @@ def estimate(
         text = "Nothing is known of this model's architecture: measure it."
         return Estimate(advice=(text,))
     asked = recipe.training.gradient_checkpointing
-    plan = plan_of(recipe, machine, longest, asked == "yes", ways, card)
+    plan = plan_of(recipe, machine, longest, asked == "yes", ways)
     found = _estimate(shapes, plan, machine, card, calibration)
     if asked == "auto" and found.verdict in ("tight", "too big"):
         plan = msgspec.structs.replace(plan, checkpointing=True)

@@ -80,72 +80,68 @@ def plan_of(
     longest: int = 0,
     checkpointing: bool = False,
     ways: Ways = Ways(),
-    card: int | None = None,
 ) -> Plan:
     """What the automatic settings come to on this machine; `longest` is the longest row's tokens.
 
     Full fine-tuning keeps fp32 weights and computes in 16 bits (autocast), unless the recipe asks
     for a 16-bit base; an adapter's base is held in the type it computes in.
-
-    Logits that are asked for stand for another trainer than this studio: peft's own layers, 4-bit
-    scales that aren't quantized once more, and QLoRA's norms and residual stream in fp32; in
-    float16 embeddings and lm_head too (peft, prepare_model_for_kbit_training). Where it goes with
-    flash attention, which takes values of 16 bits alone, all of it is in 16 bits, the loss
-    included (Qwen's finetune.py with DeepSpeed's fp16). To them a dtype of bfloat16 is
-    also that of weights that learn (torchtune, litgpt's bf16-true, transformers' dtype); where
-    these are fp32 they keep weights and gradients in 16 bits beside (ZeRO, arXiv 1910.02054).
     """
     on_gpu = machine is None or bool(machine.gpus)
     half = _computes_in_half(recipe, machine, on_gpu)
+    pure = _pure(recipe)
     usual: Attention = "sdpa" if on_gpu else "rows"
-    attention = usual if ways.attention == "auto" else ways.attention
-    logits = "chunked" if ways.logits == "auto" else ways.logits
-    stock = ways.logits != "auto"
-    pure = _pure(recipe, stock)
-    upcast = stock and recipe.method == "qlora" and attention != "flash"
-    wide = upcast and recipe.training.dtype == "float16"
     rows, length = _batch(recipe, longest, on_gpu)
-    return Plan(
+    plan = Plan(
         method=recipe.method,
         on_gpu=on_gpu,
         compute_bytes=2 if half else 4,
-        weight_bytes=4 if wide else _weight_bytes(recipe, half, pure),
-        upcast=upcast,
-        copies=stock and recipe.method == "full" and half and not pure,
-        loss_bytes=2 if stock and recipe.method == "qlora" and not upcast else 4,
+        weight_bytes=_weight_bytes(recipe, half, pure),
         quantized=_quantized(recipe),
-        double_quantization=not stock,
-        autocast=half and not pure and not upcast,
+        autocast=half and not pure,
         rows=rows,
         length=length,
         packed=recipe.data.packing == "yes",
-        attention=attention,
-        logits=logits,
+        attention=usual if ways.attention == "auto" else ways.attention,
+        logits="chunked" if ways.logits == "auto" else ways.logits,
         checkpointing=checkpointing,
         optimizer=recipe.training.optimizer,
         rank=recipe.lora.rank,
         dropout=recipe.lora.dropout,
         targets=recipe.lora.target_modules,
         accumulating=recipe.training.batch_size > rows,
-        peft=stock,
     )
+    return plan if ways.logits == "auto" else _elsewhere(plan, recipe)
 
 
-def does_bf16(machine: Machine | None, card: int = 0) -> bool:
-    """Whether bf16 is the machine's natural type: Ampere and newer, or a CPU with instructions."""
-    if machine is None:
-        return True
-    if machine.gpus:
-        return (machine.gpus[card].compute_capability or (0, 0)) >= (8, 0)
-    return machine.bf16_cpu
+def _elsewhere(plan: Plan, recipe: Recipe) -> Plan:
+    """The same in another trainer than this studio, which is what logits that are asked for mean.
 
-
-def _pure(recipe: Recipe, stock: bool) -> bool:
-    """Whether all weights learn in bfloat16; to other trainers that type is the weights'."""
+    There peft's own layers compute, 4-bit scales aren't quantized once more, and QLoRA's norms
+    and residual stream are fp32; in float16 embeddings and lm_head too (peft,
+    prepare_model_for_kbit_training). Where it goes with flash attention, which takes values of 16
+    bits alone, all of it is in 16 bits, the loss included (Qwen's finetune.py with DeepSpeed's
+    fp16). A dtype of bfloat16 is that of weights that learn as well (torchtune, litgpt's bf16-true,
+    transformers' dtype); where these are fp32, weights and gradients in 16 bits are kept beside
+    them (ZeRO, arXiv 1910.02054).
+    """
+    plan = msgspec.structs.replace(plan, peft=True, double_quantization=False)
     training = recipe.training
-    asked = training.base_precision == "16" and training.dtype != "float16"
-    meant = stock and training.base_precision == "auto" and training.dtype == "bfloat16"
-    return recipe.method == "full" and (asked or meant)
+    if plan.full and training.dtype == "bfloat16" and training.base_precision == "auto":
+        return msgspec.structs.replace(plan, weight_bytes=2, autocast=False)
+    if plan.full:
+        return msgspec.structs.replace(plan, copies=plan.compute_bytes < plan.weight_bytes)
+    if plan.quantized != "nf4":
+        return plan
+    if plan.attention == "flash":
+        return msgspec.structs.replace(plan, loss_bytes=2)
+    wide = 4 if training.dtype == "float16" else plan.weight_bytes
+    return msgspec.structs.replace(plan, upcast=True, autocast=False, weight_bytes=wide)
+
+
+def _pure(recipe: Recipe) -> bool:
+    """Whether all weights learn in bfloat16."""
+    asked = recipe.training.base_precision == "16" and recipe.training.dtype != "float16"
+    return recipe.method == "full" and asked
 
 
 def _weight_bytes(recipe: Recipe, half: bool, pure: bool) -> int:
@@ -162,7 +158,7 @@ def _quantized(recipe: Recipe) -> Quantized:
 
 def _computes_in_half(recipe: Recipe, machine: Machine | None, on_gpu: bool) -> bool:
     if recipe.training.dtype == "auto":
-        return on_gpu or does_bf16(machine)
+        return on_gpu or machine is None or machine.bf16_cpu
     return recipe.training.dtype != "float32" and (on_gpu or recipe.training.dtype == "bfloat16")
 
 
