@@ -1,0 +1,1 @@
+"""What only a card can show; all of it also runs through on a processor, as far as one goes."""
