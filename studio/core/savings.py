@@ -89,12 +89,16 @@ def changed(recipe: Recipe, field: str, value: Any) -> Recipe:
 
 
 def _micro_batches(recipe: Recipe, setting: Setting) -> Iterator[Step]:
-    batch, last = recipe.training.batch_size, setting.rows
-    before = f"{last}" if recipe.training.micro_batch_size else f"automatic ({last})"
+    """Divisors of the batch, each at most about half the one before. An automatic size would grow
+    again with shorter rows, so there it may be 1 by order though it is already."""
+    batch, rows = recipe.training.batch_size, setting.rows
+    automatic = not recipe.training.micro_batch_size
+    last = rows + 1 if automatic and rows == 1 < batch else rows
     for size in range(min(batch, last - 1), 0, -1):
         if batch % size or 2 * size > last + 1:
             continue
         last = size
+        before = f"automatic ({rows})" if automatic else f"{rows}"
         yield Step(
             value=size,
             text=f"Micro-batch {before} → {size}, added up over {batch // size} for each step",
@@ -188,10 +192,10 @@ def _shorter(setting: Setting) -> list[int]:
     if setting.lengths and sum(setting.lengths.rows):
         limits = {setting.lengths.fits(share) for share in KEPT_WHOLE}
         return sorted((limit for limit in limits if limit < setting.length), reverse=True)
-    found, length = [], setting.length // 2
-    while length >= SHORTEST:
+    found, length = [], setting.length
+    while length > SHORTEST:
+        length = max(SHORTEST, length // 2)
         found.append(length)
-        length //= 2
     return found
 
 
