@@ -12,8 +12,11 @@ from studio.core.recipe import LoraPart, Recipe
 from studio.engine.fast import adapter
 
 
-def make_trainable(model: PreTrainedModel, recipe: Recipe, base_name: str) -> nn.Module:
-    """The model with what the recipe's method trains, in training mode.
+def make_trainable(
+    model: PreTrainedModel, recipe: Recipe, base_name: str, fast: bool = True
+) -> nn.Module:
+    """The model with what the recipe's method trains, in training mode. Without `fast` an
+    adapter's layers are PEFT's own.
 
     An adapter's weights are float32 whatever the base is: an update is often smaller than the
     last digit of a 16-bit weight and would be rounded away. Raises StudioError when the target
@@ -23,7 +26,7 @@ def make_trainable(model: PreTrainedModel, recipe: Recipe, base_name: str) -> nn
         model.requires_grad_(True)
         model.train()
         return model
-    adapted = _with_adapter(model, recipe.lora, base_name)
+    adapted = _with_adapter(model, recipe.lora, base_name, fast)
     adapted.train()
     return adapted
 
@@ -45,7 +48,7 @@ def checkpoint_activations(model: nn.Module) -> None:
     enable({"use_reentrant": False})
 
 
-def _with_adapter(model: PreTrainedModel, lora: LoraPart, base_name: str) -> PeftModel:
+def _with_adapter(model: PreTrainedModel, lora: LoraPart, base_name: str, fast: bool) -> PeftModel:
     _refuse_unknown_targets(model, lora)
     targets = lora.target_modules
     config = LoraConfig(
@@ -55,7 +58,8 @@ def _with_adapter(model: PreTrainedModel, lora: LoraPart, base_name: str) -> Pef
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
     )
-    config._register_custom_module(adapter.kinds(model))
+    if fast:
+        config._register_custom_module(adapter.kinds(model))
     adapted = get_peft_model(model, config, autocast_adapter_dtype=True)
     assert isinstance(adapted, PeftModel)
     adapted.peft_config["default"].base_model_name_or_path = base_name

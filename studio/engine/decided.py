@@ -12,7 +12,7 @@ from studio.core import calibration
 from studio.core.facts import ModelFacts
 from studio.core.lengths import CPU_MICRO_BATCH_TOKENS, MICRO_BATCH_TOKENS
 from studio.core.recipe import Recipe, learning_rate
-from studio.engine import conditions, memory, precision
+from studio.engine import accelerations, conditions, memory, precision
 from studio.engine.data import Rows
 from studio.engine.fast import attention
 from studio.engine.job import Context
@@ -25,8 +25,9 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """What this machine decided for a run; a resumed run takes it over where it still can.
 
     `evaluation_tokens` is what an evaluation's batch holds where memory was too short for
-    `micro_batch_tokens`; `roll_backs` counts how often the learning rate was halved. `conditions`
-    is what else the last digits depend on (conditions.py).
+    `micro_batch_tokens`; `roll_backs` counts how often the learning rate was halved.
+    `accelerations` are those of core/accelerations.py that are at work; a run of an older studio
+    goes on without. `conditions` is what else the last digits depend on (conditions.py).
     """
 
     device: str
@@ -40,6 +41,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     gradient_checkpointing: bool
     learning_rate: float
     attention: str = ""
+    accelerations: tuple[str, ...] = ()
     evaluation_tokens: int = 0
     roll_backs: int = 0
     conditions: dict[str, str] = {}
@@ -95,6 +97,8 @@ def _anew(
     tokens = asked * longest if asked else max(room, longest)
     size = min(recipe.training.batch_size, asked or tokens // longest)
     machine = memory.machine(context.home)
+    faster = accelerations.decide(context.home, device)
+    kind = _attention(facts, rows, accelerations.attention_kind(faster, format_.name))
     return Decided(
         device=device.type,
         dtype=format_.name,
@@ -103,12 +107,13 @@ def _anew(
         micro_batch_size=size,
         micro_batch_tokens=tokens,
         gradient_accumulation=-(-recipe.training.batch_size // size),
-        packing=_packing(recipe, device),
+        packing=_packing(recipe, kind),
         gradient_checkpointing=calibration.recomputes(
             recipe, facts, machine, rows.longest, calibrations.kept(context.home)
         ),
         learning_rate=learning_rate(recipe),
-        attention=_attention(facts, rows, device),
+        attention=kind,
+        accelerations=faster,
         conditions=now,
     )
 
@@ -137,17 +142,17 @@ def _say_forgotten(context: Context) -> None:
         )
 
 
-def _packing(recipe: Recipe, device: torch.device) -> bool:
-    """On a processor packed rows cost nothing, as each attends for itself."""
+def _packing(recipe: Recipe, kind: str) -> bool:
+    """Packed rows cost nothing where each attends for itself."""
     wanted = recipe.data.packing
-    return wanted == "yes" or (wanted == "auto" and device.type == "cpu")
+    return wanted == "yes" or (wanted == "auto" and accelerations.keeps_rows_apart(kind))
 
 
-def _attention(facts: ModelFacts, rows: Rows, device: torch.device) -> str:
-    """Row by row on a processor, unless rows are longer than the model's window."""
-    window = (facts.config or {}).get("sliding_window")
+def _attention(facts: ModelFacts, rows: Rows, kind: str) -> str:
+    """Row by row, unless rows are longer than the model's window."""
+    window = facts.config.get("sliding_window")
     windowed = isinstance(window, int) and window < rows.longest
-    return attention.NAME if device.type == "cpu" and not windowed else ""
+    return "" if windowed and kind == attention.NAME else kind
 
 
 def _threads() -> int:

@@ -23,11 +23,15 @@ IGNORED = -100
 
 
 class Split:
-    """A causal language model taken apart into what makes hidden states and its head."""
+    """A causal language model taken apart into what makes hidden states and its head.
+
+    `ahead` lets a frozen head's gradient be made in the forward pass.
+    """
 
     def __init__(self, decoder: nn.Module, head: nn.Module, vocabulary: int) -> None:
         self.decoder = decoder
         self.head = head
+        self.ahead = True
         card = next(head.parameters()).is_cuda
         self.chunk = max(16, (CARD_CHUNK_VALUES if card else CHUNK_VALUES) // vocabulary)
 
@@ -36,7 +40,9 @@ class Split:
         hidden = self.decoder(**inputs, use_cache=False).last_hidden_state
         targets = labels[:, 1:]
         trained = targets != IGNORED
-        return chunked_loss_sum(self.head, hidden[:, :-1][trained], targets[trained], self.chunk)
+        return chunked_loss_sum(
+            self.head, hidden[:, :-1][trained], targets[trained], self.chunk, self.ahead
+        )
 
 
 def take_apart(model: nn.Module) -> Split | None:
@@ -64,14 +70,14 @@ def whole_loss_sum(
 
 
 def chunked_loss_sum(
-    head: nn.Module, hidden: torch.Tensor, targets: torch.Tensor, chunk: int
+    head: nn.Module, hidden: torch.Tensor, targets: torch.Tensor, chunk: int, ahead: bool = True
 ) -> torch.Tensor:
     """Summed cross-entropy of `hidden` (tokens, width) under `head`, `chunk` tokens at a time.
 
-    A frozen head's logits are made once; those of one that learns are computed again in the
-    backward pass. Neither are kept.
+    With `ahead` a frozen head's logits are made once; others are computed again in the backward
+    pass. Neither are kept.
     """
-    if hidden.shape[0] and _frozen(head, hidden):
+    if ahead and hidden.shape[0] and _frozen(head, hidden):
         summed: torch.Tensor = _FrozenHead.apply(hidden, head, targets, chunk)  # type: ignore[no-untyped-call]
         return summed
     total = torch.zeros((), dtype=torch.float32, device=hidden.device)

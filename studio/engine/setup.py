@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from studio.core.facts import ModelFacts, Prepared
 from studio.core.recipe import Recipe
-from studio.engine import attach, load, precision, tasks
+from studio.engine import accelerations, attach, load, precision, tasks
 from studio.engine.control import Control
 from studio.engine.data import Rows
 from studio.engine.decided import Decided, decide, remember
@@ -66,28 +66,25 @@ def make(context: Context, control: Control) -> Setup:
     device = precision.best_device()
     decided = decide(context, recipe, facts, train_rows)
     torch.set_num_threads(decided.threads)
+    accelerations.settle(decided.accelerations)
     _seed(recipe.training.seed)
 
     control.listen()
     channel.stage("Loading the model")
     tokenizer = load.load_tokenizer(model_folder, _template(folder))
-    dtype = precision.NAMES[decided.dtype]
-    base = load.load_model(
-        model_folder,
-        _weight_dtype(recipe, dtype),
-        bits=_bits(recipe),
-        device=device,
-        attention="" if decided.attention == attention.NAME else decided.attention,
-    )
-    decided = _by_rows(context, recipe, base, decided)
+    base, decided = _load(recipe, model_folder, device, decided)
+    accelerations.put_on(base, decided.accelerations)
     control.listen()
-    model = attach.make_trainable(base, recipe, facts.name or model_folder.name)
+    name = facts.name or model_folder.name
+    model = attach.make_trainable(base, recipe, name, "adapter" in decided.accelerations)
     if decided.gradient_checkpointing:
         attach.checkpoint_activations(model)
 
     accelerator = _accelerator(recipe, decided)
     with accelerator.autocast():
         task = tasks.of(recipe.task)(model, tokenizer, recipe.data.system_prompt)
+        if task.split is not None:
+            task.split.ahead = "head" in decided.accelerations
         decided = _packing(context, recipe, task, decided)
     remember(folder, decided)
     return Setup(
@@ -111,12 +108,27 @@ def _template(folder: JobFolder) -> str:
     return msgspec.json.decode(folder.manifest.read_bytes(), type=Prepared).chat_template
 
 
-def _by_rows(context: Context, recipe: Recipe, base: PreTrainedModel, decided: Decided) -> Decided:
-    """What was decided, less attention by rows where the model's is of another kind."""
-    if decided.attention != attention.NAME or attention.put_on(base):
-        return decided
+def _load(
+    recipe: Recipe, folder: Path, device: torch.device, decided: Decided
+) -> tuple[PreTrainedModel, Decided]:
+    """The base model, and what was decided less an attention that isn't for a model of its kind."""
+    dtype = _weight_dtype(recipe, precision.NAMES[decided.dtype])
+    kind, by_rows = decided.attention, decided.attention == attention.NAME
+
+    def load_with(name: str) -> PreTrainedModel:
+        return load.load_model(folder, dtype, bits=_bits(recipe), device=device, attention=name)
+
+    try:
+        base = load_with("" if by_rows else kind)
+        kind = kind if not by_rows or attention.put_on(base) else ""
+    except (ImportError, ValueError):
+        if not kind or by_rows:
+            raise
+        base, kind = load_with(""), ""
+    if kind == decided.attention:
+        return base, decided
     packing = recipe.data.packing == "yes"
-    return msgspec.structs.replace(decided, attention="", packing=packing)
+    return base, msgspec.structs.replace(decided, attention=kind, packing=packing)
 
 
 def _packing(context: Context, recipe: Recipe, task: CausalLM, decided: Decided) -> Decided:

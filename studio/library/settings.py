@@ -26,7 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     `reserve_bytes` is what training leaves free for the desktop, `models_folder` one more
     folder to look for models in, `language` empty for the system's. `guard` says when a run
     pauses by itself. `card` is the one that engines compute on: its UUID, its number or a part of
-    its name; empty is the one with the most free memory.
+    its name; empty is the one with the most free memory. `without` names accelerations
+    (core/accelerations.py) that are switched off, with commas between them.
     """
 
     theme: Theme = "system"
@@ -38,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     window: dict[str, str] = {}
     guard: Rules = Rules()
     card: str = ""
+    without: str = ""
 
 
 def load(home: Home) -> Settings:

@@ -31,6 +31,7 @@ def test_without_a_key_all_are_shown(home: Home) -> None:
         ["keep-awake", "on"],
         ["reserve", "512"],
         ["card", "auto"],
+        ["without", "none"],
         ["models-folder", "none"],
     ]
     assert not home.settings.exists()

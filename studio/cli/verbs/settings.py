@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from studio.cli.console import Console, size, table
-from studio.core import guard
+from studio.core import accelerations, guard
 from studio.core.errors import StudioError
 from studio.core.memory import GIB
 from studio.library import settings
@@ -84,6 +84,10 @@ def _folder(text: str) -> str:
     return str(path)
 
 
+def _without(text: str) -> str:
+    return "" if text.lower() == "none" else ",".join(accelerations.names_in(text))
+
+
 KEYS = {
     "game-mode": Key(
         "on|off", "pause while another program takes the card's memory", "game_mode", _flag
@@ -103,6 +107,13 @@ KEYS = {
         "with the most free memory",
         "card",
         _card,
+        False,
+    ),
+    "without": Key(
+        f"none|{','.join(accelerations.NAMES)}",
+        "accelerations that are switched off, to compare or when one fails; the doctor lists them",
+        "without",
+        _without,
         False,
     ),
     "models-folder": Key(

@@ -14,11 +14,12 @@ from typing import Literal
 import msgspec
 
 from studio.client.actions.recipes import machine_now
+from studio.core.accelerations import ALL, why_off
 from studio.core.choices import BF16_CAPABILITY, NF4_CAPABILITY
 from studio.core.errors import StudioError
 from studio.core.facts import Gpu, Machine
 from studio.core.memory import GIB
-from studio.library import models, settings
+from studio.library import accelerations, models, settings
 from studio.library.folders import Home
 
 Status = Literal["ok", "warning", "problem"]
@@ -71,6 +72,7 @@ def _machine(home: Home) -> Iterator[Finding]:
         return
     yield Finding(name="keeper", status="ok", text="The background process answers.")
     yield from (*_cards(machine), _processor(machine), _ram(machine), _disk(machine))
+    yield _accelerations(home, machine)
     yield from (_awake(machine), _turning_off(machine), _power(machine))
 
 
@@ -122,6 +124,16 @@ def _cards(machine: Machine) -> Iterator[Finding]:
     for gpu in machine.idle_gpus:
         text = f"{gpu.name}: {gpu.total_bytes / GIB:.1f} GB. The studio doesn't train on it."
         yield Finding(name="GPU", status="warning", text=text, fix=SMALL_MODELS)
+
+
+def _accelerations(home: Home, machine: Machine) -> Finding:
+    off, packages = accelerations.switched_off(home), accelerations.packages()
+    capability = machine.gpu.compute_capability or (0, 0) if machine.gpu else None
+    said = []
+    for one in ALL:
+        why = why_off(one, off, packages, capability)
+        said.append(f"{one.name} ({why})" if why else f"{one.name}: {one.text}")
+    return Finding(name="accelerations", status="ok", text=" ".join(said))
 
 
 def _card(gpu: Gpu, machine: Machine) -> Finding:
