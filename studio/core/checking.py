@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from studio.core import disk, memory
+from studio.core.calibration import Calibration, calibrated
 from studio.core.checking_choices import check_choices
 from studio.core.checking_data import check_data
 from studio.core.choices import BF16_CAPABILITY, FACTS, INT8_CAPABILITY, NF4_CAPABILITY
@@ -22,8 +23,10 @@ def check(
     machine: Machine | None,
     model: ModelFacts | None,
     dataset: DatasetReport | None,
+    kept: Sequence[Calibration] = (),
 ) -> list[Problem]:
-    """Every problem at once; what isn't known (None) isn't judged."""
+    """Every problem at once; what isn't known (None) isn't judged. `kept` is what was measured on
+    this machine."""
     problems = [*_training(recipe), *_adapter(recipe, machine)]
     if model is not None:
         problems += _model(recipe, model)
@@ -31,7 +34,7 @@ def check(
     problems += check_data(recipe, model, dataset)
     if machine is not None:
         problems += _machine(recipe, machine)
-        problems += _room(recipe, machine, model, dataset)
+        problems += _room(recipe, machine, model, dataset, kept)
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(problems, key=lambda problem: order[problem.severity])
 
@@ -170,10 +173,14 @@ def _cpu(recipe: Recipe, machine: Machine) -> Iterator[Problem]:
 
 
 def _room(
-    recipe: Recipe, machine: Machine, model: ModelFacts | None, dataset: DatasetReport | None
+    recipe: Recipe,
+    machine: Machine,
+    model: ModelFacts | None,
+    dataset: DatasetReport | None,
+    kept: Sequence[Calibration],
 ) -> Iterator[Problem]:
     longest = dataset.max_tokens if dataset else 0
-    estimate = memory.estimate(recipe, model, machine, longest)
+    estimate = calibrated(recipe, model, machine, longest, kept=kept)
     if estimate.verdict in ("too big", "tight"):
         yield _memory(estimate, machine)
     if model is not None and machine.disk_free_bytes:

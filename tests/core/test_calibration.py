@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from studio.core import calibration, memory
+from studio.core import calibration, checking, memory
 from studio.core.calibration import Calibration, CalibrationKey
 from studio.core.facts import Gpu, Machine, ModelFacts
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
@@ -116,3 +116,19 @@ def test_without_a_known_architecture_nothing_is_made_up() -> None:
     strange = ModelFacts(path="m", config={"model_type": "strange"})
     found, ratio = calibration.with_ratio(RECIPE, strange, machine(), kept=[one(1.2, machine())])
     assert (found.verdict, found.expected_bytes, ratio) == ("unknown", 0, 1.0)
+
+
+def test_the_check_of_a_recipe_goes_by_it_too() -> None:
+    roomy = memory.estimate(RECIPE, MODEL, machine(), advise=False)
+    here = machine(free=int(roomy.needed_bytes * 1.1))
+    asked = msgspec.structs.replace(RECIPE.training, gradient_checkpointing="no")
+    one_way = msgspec.structs.replace(RECIPE, training=asked)
+    key = calibration.key_of(one_way, here, memory.estimate(one_way, MODEL, here))
+    kept = [Calibration(key=key, ratio=2.0, peak_bytes=2, expected_bytes=roomy.expected_bytes)]
+
+    def about_memory(kept: list[Calibration]) -> list[str]:
+        found = checking.check(one_way, here, MODEL, None, kept)
+        return [problem.text for problem in found if "estimated" in problem.text]
+
+    assert about_memory([]) == []
+    assert len(about_memory(kept)) == 1

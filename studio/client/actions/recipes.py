@@ -17,7 +17,15 @@ from studio.core.errors import StudioError
 from studio.core.facts import DatasetReport, Machine, ModelFacts, chosen_card
 from studio.core.problem import Problem
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
-from studio.library import chat_templates, datasets, hub_datasets, models, own_datasets, settings
+from studio.library import (
+    calibrations,
+    chat_templates,
+    datasets,
+    hub_datasets,
+    models,
+    own_datasets,
+    settings,
+)
 from studio.library.folders import Home
 
 
@@ -117,7 +125,7 @@ def examine(
     if _all_resolve(home, recipe, found):
         dataset = _dataset(preparer, recipe, model, found, progress, cancelled)
     machine = machine or machine_now(home)
-    judged = problems.check(recipe, machine, model, dataset)
+    judged = problems.check(recipe, machine, model, dataset, calibrations.kept(home))
     return Checked(
         recipe=recipe,
         problems=found + judged,
