@@ -35,7 +35,6 @@ class Reckoning(QObject):
     costs: Costs | None
     learnt: int
     """Values that learn; 0 while the model isn't known."""
-    recommendation: advice.Recommendation | None
 
     def __init__(self, data: dict[str, Any], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -76,11 +75,13 @@ class Reckoning(QObject):
         self.recipe = recipe or Recipe(model=ModelPart(path=""), dataset=())
         found = [in_words(p, missing=not self.data.get(p.field)) for p in found]
         found += [p for p in (self.model_problem, self.dataset_problem) if p]
-        checked = problems.check(self.recipe, self.machine, self.model, self.report)
+        checked = problems.check(
+            self.recipe, self.machine, self.model, self.report, self.around.calibrations
+        )
         found += [in_words(p) for p in checked]
         self.problems = list(dict.fromkeys(found))
         self._estimate()
-        self.recommendation = self._recommendation()
+        self._recommended: tuple[advice.Recommendation | None] | None = None
 
     def _estimate(self) -> None:
         around, recipe, model = self.around, self.recipe, self.model
@@ -115,8 +116,15 @@ class Reckoning(QObject):
             calibration=self.ratio,
         )
 
-    def _recommendation(self) -> advice.Recommendation | None:
-        """The method for this model, with rows no longer than they really are."""
+    @property
+    def recommendation(self) -> advice.Recommendation | None:
+        """The method for this model, with rows no longer than they really are; reckoned for those
+        who ask, since it takes several estimates."""
+        if self._recommended is None:
+            self._recommended = (self._recommend(),)
+        return self._recommended[0]
+
+    def _recommend(self) -> advice.Recommendation | None:
         if self.model is None:
             return None
         data = self.recipe.data
