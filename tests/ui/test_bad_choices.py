@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -75,10 +76,14 @@ def test_it_shows_where_it_is_set(
     place = next(index for index, step in enumerate(STEPS) if step.owns(found[0]))
     small.go(place)
     for problem in found:
-        qtbot.waitUntil(lambda said=problem.text: bool(_lines(small.step(place), said)))
+        qtbot.waitUntil(partial(_shows, small.step(place), problem.text))
         shown = _lines(small.step(place), problem.text)[0]
         assert problem.fix in shown.accessibleName()
         assert problem.source in shown.toolTip()
+
+
+def _shows(step: QWidget, text: str) -> bool:
+    return bool(_lines(step, text))
 
 
 def _lines(step: QWidget, text: str) -> list[ProblemLine]:

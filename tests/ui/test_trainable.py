@@ -123,7 +123,8 @@ class TestBadges:
         large = Gpu(index=0, name="x", total_bytes=24 * GIB, used_bytes=0, free_bytes=24 * GIB)
         new_run.draft.know_machine(msgspec.structs.replace(machine, gpus=(large,)), 0)
         cards.refresh()
-        turns, began = [], time.perf_counter()
+        turns: list[float] = []
+        began = time.perf_counter()
         while cards.busy:
             turn = time.perf_counter()
             QApplication.processEvents()
