@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,7 @@ def force(home: Home, case: Case) -> None:
     if case.loss == "whole":
         setattr(loss, "take_apart", lambda model: None)  # noqa: B010
     if case.attention:
-        decide = getattr(setup, "decide")  # noqa: B009
+        decide: Callable[..., Decided] = getattr(setup, "decide")  # noqa: B009
 
         def forced(*arguments: Any) -> Decided:
             return msgspec.structs.replace(decide(*arguments), attention=case.attention)
