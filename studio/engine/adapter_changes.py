@@ -71,8 +71,8 @@ class Change:
         if self.bias:
             weight.add_(parts.get_tensor(self.bias).float() * self.scale)
         if self.rows:
-            rows = parts.get_tensor(self.rows).float()
-            weight.index_copy_(0, torch.tensor(self.indices), rows)
+            put = parts.get_tensor(self.rows).float()
+            weight.index_copy_(0, torch.tensor(self.indices), put)
         return weight
 
 

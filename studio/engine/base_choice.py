@@ -54,8 +54,10 @@ def choose(home: Home, base: Path, adapter: Path, wanted: str, tick: Tick) -> Ch
                 "Merge it into the original.",
             )
         return None
-    if wanted == "original" or wanted == "trained":
-        return Choice(base=wanted)
+    if wanted == "original":
+        return Choice(base="original")
+    if wanted == "trained":
+        return Choice(base="trained")
     rows = _rows(home, known.run) if _room(base) else []
     if not rows:
         return Choice(base="original")
@@ -84,7 +86,8 @@ def _rows(home: Home, run: str) -> list[Row]:
         rows = Rows.open(JobFolder(home.runs / run).data / "eval.arrow")
     except StudioError:
         return []
-    taken, tokens = [], 0
+    taken: list[Row] = []
+    tokens = 0
     for index in range(len(rows)):
         tokens += int(rows.lengths[index])
         if taken and tokens > MOST_TOKENS:

@@ -181,7 +181,8 @@ def _put(put: Callable[[memoryview], object], rounded: torch.Tensor, output: Out
             f"In {output.name} numbers grow beyond what {output.dtype} can hold.",
             "Merge into bfloat16 or float32, or train with a lower learning rate.",
         )
-    put(memoryview(rounded.contiguous().reshape(-1).view(torch.uint8).numpy()))
+    values = rounded.contiguous().reshape(-1).view(torch.uint8).numpy()
+    put(memoryview(values))  # type: ignore[arg-type]
 
 
 def _copy(put: Callable[[memoryview], object], tensor: Tensor) -> None:
