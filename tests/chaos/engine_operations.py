@@ -172,7 +172,8 @@ def merge_it(folder: Path) -> None:
         job = Merge(
             adapter=str(home.adapters / "mine"), base=str(home.models / "tiny"), out=str(out)
         )
-        merge.merge(job, merge.Teller(engines.context_of(home, job)))
+        context = engines.context_of(home, job)
+        merge.merge(home, job, merge.Teller(context))
 
 
 def to_convert(folder: Path) -> None:
