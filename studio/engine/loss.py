@@ -55,6 +55,9 @@ def take_apart(model: nn.Module) -> Split | None:
     head, decoder = causal.get_output_embeddings(), getattr(causal, "base_model", None)
     if head is None or decoder is None or decoder is causal:
         return None
+    # Near zero a cap changes nothing, so that trying might not show it.
+    if getattr(causal.config.get_text_config(), "final_logit_softcapping", None):
+        return None
     split = Split(decoder, head, causal.config.get_text_config().vocab_size)
     return split if _same_logits(causal, split) else None
 

@@ -17,6 +17,8 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from studio.engine.fast.adapter import compute_dtype
+
 NAME = "studio_rows"
 BLOCK = 128
 _PROBE = BLOCK + 32
@@ -80,6 +82,8 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     scaling = options.get("scaling") or query.shape[-1] ** -0.5
     spans = _spans(bounds, query.shape[0], length)
+    dtype = compute_dtype(query)
+    query, key, value = (tensor.to(dtype) for tensor in (query, key, value))
     result: torch.Tensor = _Attend.apply(query, key, value, spans, scaling)  # type: ignore[no-untyped-call]
     return result, None
 

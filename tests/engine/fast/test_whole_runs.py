@@ -38,6 +38,8 @@ def course(home: Home, wanted: Recipe) -> tuple[list[float | None], list[float |
         ("lora", {"gradient_checkpointing": "yes"}, 2e-4),
         ("qlora", {"dtype": "bfloat16"}, 1e-2),
         ("full", {"learning_rate": 1e-3}, 2e-4),
+        ("full", {"learning_rate": 1e-3, "dtype": "bfloat16"}, 1e-2),
+        ("lora", {"dtype": "bfloat16", "base_precision": "32"}, 1e-2),
     ],
 )
 def test_the_same_is_learnt_without_any(
