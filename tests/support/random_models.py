@@ -54,7 +54,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 def config_of(kind: str, **changes: Any) -> Any:
     """The configuration of this kind as transformers fills it in."""
-    return AutoConfig.for_model(kind, **(CONFIGS[kind] | changes))
+    tokens = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
+    return AutoConfig.for_model(kind, **(tokens | CONFIGS[kind] | changes))
 
 
 def build(folder: Path, kind: str, tokenizer: Path, dtype: str = "float32", **changes: Any) -> Path:

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+# The usual ones lie outside of a small vocabulary, which transformers remarks on.
+_NO_TOKENS = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
+
 
 def model_of(
     config: dict[str, Any], dtype: torch.dtype = torch.float32, device: str = "meta"
 ) -> PreTrainedModel:
     """The causal language model that transformers builds for this config.json."""
-    rest = {key: value for key, value in config.items() if key != "model_type"}
+    rest = _NO_TOKENS | {key: value for key, value in config.items() if key != "model_type"}
     made = AutoConfig.for_model(config["model_type"], **rest)
     with torch.device(device):
         model: PreTrainedModel = AutoModelForCausalLM.from_config(made, dtype=dtype)
