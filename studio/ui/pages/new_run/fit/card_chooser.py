@@ -11,7 +11,6 @@ from studio.core.cards import KnownCard
 from studio.core.facts import Machine
 from studio.library import cards
 from studio.ui import format as say
-from studio.ui.pages.new_run.fit.cost_lines import INSET
 from studio.ui.pages.new_run.surroundings import Surroundings, short_name
 from studio.ui.session import Session
 from studio.ui.widgets import Button, Card, ComboBox, NumberEdit, column, label, row
@@ -45,7 +44,7 @@ class CardChooser(QWidget):
         self.back = Button("Back to this machine", "link")
         self.back.clicked.connect(lambda: self._chosen(HERE))
         self._plan = Card("raised", margin=10, spacing=4)
-        self._plan.add(self._about, row(-INSET, self.back, None, spacing=0))
+        self._plan.add(self._about, row(self.back, None, spacing=0))
         self.setLayout(column(self.box, self._size_line, self._plan, spacing=8))
         self._size_line.hide()
         session.background(cards.known, done=self._found)

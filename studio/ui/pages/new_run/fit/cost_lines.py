@@ -10,8 +10,6 @@ from studio.ui import format as say
 from studio.ui.pages.new_run.fit.lines import FactLine
 from studio.ui.widgets import Button, column, row
 
-INSET = 5
-"""Pixels of a link around its text, which begins where other lines do."""
 LINES = ("Time", "Disk", "System memory", "Download")
 
 
@@ -25,7 +23,7 @@ class CostLines(QWidget):
         self.lines = {name: FactLine(name) for name in LINES}
         self.button = Button("Measure it to see the time", "link")
         self.button.clicked.connect(self.measure)
-        lead = row(-INSET, self.button, None, spacing=0)
+        lead = row(self.button, None, spacing=0)
         self.setLayout(column(*self.lines.values(), lead, spacing=3))
 
     def show_costs(self, costs: Costs | None, here: bool) -> None:

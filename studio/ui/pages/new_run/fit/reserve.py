@@ -18,11 +18,11 @@ class ReserveEdit(QWidget):
         super().__init__()
         self._session = session
         self.edit = NumberEdit("Leave for my desktop, GB", maximum=LARGEST, step=0.5)
-        self.edit.setFixedWidth(64)
+        self.edit.setFixedWidth(52)
         self.edit.number_changed.connect(self._typed)
         name = label("Leave", "sub")
         name.setBuddy(self.edit)
-        self.setLayout(row(name, self.edit, label("GB for my desktop", "sub"), None, spacing=6))
+        self.setLayout(row(name, self.edit, label("GB for my desktop", "sub"), None, spacing=4))
         session.settings_changed.connect(self._refresh)
         self._refresh()
 
