@@ -191,6 +191,8 @@ def _copy(put: Callable[[memoryview], object], tensor: Tensor) -> None:
         left = tensor.bytes
         while left:
             chunk = source.read(min(left, _COPY_BYTES))
+            if not chunk:
+                raise _cut_off(tensor)
             put(memoryview(chunk))
             left -= len(chunk)
 
@@ -204,8 +206,17 @@ def _read(tensor: Tensor, rows: slice) -> torch.Tensor:
     content = bytearray(math.prod(shape) * TYPES[tensor.dtype].itemsize)
     with tensor.file.open("rb") as source:
         source.seek(begin)
-        source.readinto(content)
+        if source.readinto(content) != len(content):
+            raise _cut_off(tensor)
     return torch.frombuffer(content, dtype=TYPES[tensor.dtype]).view(shape)
+
+
+def _cut_off(tensor: Tensor) -> StudioError:
+    return StudioError(
+        "The base changed meanwhile",
+        f"{tensor.file.name} ends before the weights of {tensor.name} do.",
+        "Copy or download the model again, then merge once more.",
+    )
 
 
 def _by_file(todo: Plan) -> dict[Path, list[Output]]:

@@ -421,6 +421,23 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("targets", ["down_proj", "lm_head"], ids=["changed", "copied"])
+def test_a_base_that_is_cut_short_meanwhile_is_no_zeros(
+    tmp_path: Path, tiny_model: Path, targets: str
+) -> None:
+    base = untied(tiny_model, tmp_path / "base")
+    modules = [targets] if targets != "lm_head" else ["q_proj"]
+    adapter = made.make_adapter(base, tmp_path / "adapter", target_modules=modules)
+    todo = streaming_merge.plan(base, adapter)
+    place = {output.name: output.source for output in todo.outputs}
+    name = next(n for n in place if n.endswith(f"{targets}.weight"))
+    with (base / "model.safetensors").open("r+b") as file:
+        file.truncate(place[name].begin + 10)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StudioError, match="ends before"):
+        streaming_merge.write(todo, tmp_path / "out")
+
+
 def test_another_bases_adapter_is_refused(
     home: Home, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
