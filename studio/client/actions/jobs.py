@@ -13,9 +13,9 @@ import msgspec
 from studio.client.cancelled import Cancelled, Fault
 from studio.client.keeper import Keeper, Orders
 from studio.core import guard
-from studio.core.commands import AnyJob
+from studio.core.commands import AnyJob, Cancel
 from studio.core.errors import StudioError
-from studio.core.events import AnyEvent, Ended, Failed
+from studio.core.events import AnyEvent, Ended, Failed, Stage
 from studio.core.run_state import RunState, after
 from studio.library import jobs, runs
 from studio.library.folders import Home
@@ -30,6 +30,29 @@ CRASHES = frozenset(
     for name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP")
     if (number := getattr(signal, name, None)) is not None
 )
+
+
+def staged(progress: Progress) -> Hear:
+    """Hears of a job what it does and how far it is, and nothing else."""
+
+    def hear(event: AnyEvent) -> None:
+        if isinstance(event, Stage):
+            progress(event.text, event.share)
+
+    return hear
+
+
+def cancelling(cancelled: Asked) -> Orders:
+    """Orders a job to end, once, when somebody asks for it."""
+    told: list[Cancel] = []
+
+    def orders() -> Cancel | None:
+        if told or not cancelled():
+            return None
+        told.append(Cancel())
+        return told[0]
+
+    return orders
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,7 @@ from typing import Any
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from studio.core.commands import Cancel
 from studio.core.errors import StudioError
-from studio.core.events import AnyEvent, Stage
 from studio.library.folders import Home
 from studio.ui import format as say
 from studio.ui.background import Task
@@ -39,23 +37,13 @@ def fetch(home: Home, name: str, progress: Progress, cancelled: Asked) -> Path:
 
 def take_in(home: Home, source: Path, progress: Progress, cancelled: Asked) -> Path:
     """A GGUF file or a model folder as a model in the studio's folder."""
+    from studio.client.actions.jobs import cancelling, staged
     from studio.client.actions.models import import_model
 
-    def hear(event: AnyEvent) -> None:
-        if isinstance(event, Stage):
-            progress(event.text, event.share)
-
-    told: list[Cancel] = []
-
-    def orders() -> Cancel | None:
-        if told or not cancelled():
-            return None
-        told.append(Cancel())
-        return told[0]
-
     return import_model(
-        home, source, hear=hear, orders=orders, progress=progress, cancelled=cancelled
-    )
+        home, source, hear=staged(progress), orders=cancelling(cancelled), progress=progress,
+        cancelled=cancelled,
+    )  # fmt: skip
 
 
 class Fetching(QWidget):

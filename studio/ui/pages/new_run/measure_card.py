@@ -7,9 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import Signal
 
-from studio.core.commands import Cancel
 from studio.core.errors import StudioError
-from studio.core.events import AnyEvent, Stage
 from studio.core.recipe import Recipe
 from studio.library.folders import Home
 from studio.ui import format as say
@@ -34,19 +32,8 @@ def measure(
 ) -> dict[str, Any]:
     """Measure on a thread; what the job finished with."""
     from studio.client import actions
+    from studio.client.actions.jobs import cancelling, staged
     from studio.client.keeper import Keeper
-
-    def hear(event: AnyEvent) -> None:
-        if isinstance(event, Stage):
-            progress(event.text, event.share)
-
-    told: list[Cancel] = []
-
-    def orders() -> Cancel | None:
-        if told or not cancelled():
-            return None
-        told.append(Cancel())
-        return told[0]
 
     with Keeper.connect(home) as keeper:
         return actions.measure(
@@ -55,8 +42,8 @@ def measure(
             keeper=keeper,
             preparer=preparer,
             progress=progress,
-            hear=hear,
-            orders=orders,
+            hear=staged(progress),
+            orders=cancelling(cancelled),
             cancelled=cancelled,
         )
 
