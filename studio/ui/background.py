@@ -7,9 +7,10 @@ import logging
 import threading
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 from PySide6.QtCore import QObject, QThreadPool, Signal
+from shiboken6 import isValid
 
 from studio.core.errors import StudioError
 
@@ -18,10 +19,12 @@ log = logging.getLogger(__name__)
 Done = Callable[[Any], object]
 Failed = Callable[[StudioError], object]
 Progress = Callable[[str, float | None], object]
+Callback = TypeVar("Callback", bound=Callable[..., object])
 
 
 class Task(QObject):
-    """One function under way. After `cancel()` none of its callbacks is called any more."""
+    """One function under way. After `cancel()` none of its callbacks is called any more, nor is a
+    method of a widget that is gone."""
 
     _returned = Signal(object)
     _raised = Signal(object)
@@ -66,18 +69,28 @@ class Task(QObject):
         return {name: handle for name, handle in offered.items() if name in taken}
 
     def _on_returned(self, result: object) -> None:
-        if not self.cancelled() and self._done is not None:
+        if self._heard(self._done):
             self._done(result)
         self.over.emit()
 
     def _on_raised(self, error: StudioError) -> None:
-        if not self.cancelled() and self._failed is not None:
+        if self._heard(self._failed):
             self._failed(error)
         self.over.emit()
 
     def _on_reported(self, text: str, share: float | None) -> None:
-        if not self.cancelled() and self._progress is not None:
+        if self._heard(self._progress):
             self._progress(text, share)
+
+    def _heard(self, callback: Callback | None) -> TypeGuard[Callback]:
+        """Whether there is still somebody to call."""
+        if callback is None or self.cancelled():
+            return False
+        method: object = callback
+        while isinstance(method, partial):
+            method = method.func
+        owner = getattr(method, "__self__", None)
+        return not isinstance(owner, QObject) or isValid(owner)
 
 
 class Pool(QObject):

@@ -7,12 +7,16 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import shiboken6
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from studio.core.errors import StudioError
@@ -21,6 +25,7 @@ from studio.core.wire import JobRow
 from studio.library.folders import Home
 from studio.library.locks import Lock
 from studio.ui import app as application
+from studio.ui.background import Done
 from studio.ui.main_window import PAGES, MainWindow, PageEntry
 from studio.ui.session import Session
 from studio.ui.widgets import Page, label
@@ -234,8 +239,6 @@ def test_an_uncaught_error_is_a_sentence_and_its_traceback_a_log_entry(
 
 class TestBackground:
     def test_the_answer_comes_on_the_windows_thread(self, session: Session, qtbot: QtBot) -> None:
-        import threading
-
         heard: list[tuple[int, int]] = []
         session.background(
             threading.get_ident, done=lambda ident: heard.append((ident, threading.get_ident()))
@@ -271,6 +274,22 @@ class TestBackground:
         with qtbot.waitSignal(task.over):
             pass
         assert heard == []
+
+    @pytest.mark.parametrize("wrap", [lambda call: call, partial], ids=["method", "partial"])
+    def test_a_widget_that_is_gone_is_not_told(
+        self, wrap: Callable[[Callable[[str], None]], Done], session: Session, qtbot: QtBot
+    ) -> None:
+        gone = QLabel()
+        go = threading.Event()
+
+        def work() -> str:
+            go.wait(10)
+            return "late"
+
+        task = session.background(work, done=wrap(gone.setText))
+        shiboken6.delete(gone)
+        with qtbot.waitSignal(task.over):  # a call of the dead label would fail the test
+            go.set()
 
     def test_an_unheard_error_goes_to_the_head_of_the_window(
         self, window: MainWindow, session: Session, qtbot: QtBot
