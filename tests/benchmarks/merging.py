@@ -1,10 +1,12 @@
 """Merging tensor by tensor against peft's merge_and_unload + save_pretrained: memory and time.
 
-    python -m tests.benchmarks.merging [--gb 8] [--against-gb 2] [--times 3]
+    python -m tests.benchmarks.merging [--gb 8] [--against-gb 2] [--times 3] [--in DIR]
 
-Models of random weights with the shapes of Llama 3 8B's layers, as many as the size asks for. Ours
-merges `--gb` and, like peft, `--against-gb`, each in a process of its own, in turn. Memory is the
-process's peak less what it held after its imports.
+Models of random weights with the shapes of Llama 3 8B's layers, as many as the size asks for, in a
+shard for each layer; `--in` keeps them for the next time. Ours merges `--gb` and, like peft,
+`--against-gb`, each in a process of its own, in turn. Memory is the process's peak less what it
+held after its imports. Every tensor of the large result is compared, bit by bit, with the sum in
+float32, rounded once.
 """
 
 from __future__ import annotations
@@ -116,14 +118,38 @@ def highest() -> int:
     return int(found[1]) * 1024
 
 
-def child(way: str, folder: Path) -> dict[str, float]:
-    """One merge in a process of its own; what it wrote is deleted."""
+def child(way: str, folder: Path, *, compare: bool = False) -> dict[str, float]:
+    """One merge in a process of its own; what it wrote is deleted, first counting the tensors that
+    aren't the reference's where `compare` says so."""
     with tempfile.TemporaryDirectory(dir=folder) as out:
         words = [sys.executable, "-m", "tests.benchmarks.merging", "--child", way]
         words += ["--folder", str(folder), "--out", str(Path(out) / "merged")]
         done = subprocess.run(words, check=True, capture_output=True, text=True)
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        if compare:
+            found["different"] = len(different(folder, Path(out) / "merged"))
         return found
+
+
+def different(folder: Path, merged: Path) -> list[str]:
+    """The tensors of the merged folder that aren't base + 2 x B @ A in float32, rounded once."""
+    import torch
+    from safetensors import safe_open
+
+    found = []
+    with safe_open(folder / "adapter" / "adapter_model.safetensors", "pt") as parts:
+        keys = set(parts.keys())
+        for file in sorted((folder / "base").glob("*.safetensors")):
+            with safe_open(file, "pt") as base, safe_open(merged / file.name, "pt") as result:
+                for name in base.keys():  # noqa: SIM118
+                    wanted = base.get_tensor(name)
+                    stem = f"base_model.model.{name.removesuffix('.weight')}.lora_"
+                    if f"{stem}A.weight" in keys:
+                        a, b = (parts.get_tensor(f"{stem}{part}.weight") for part in "AB")
+                        wanted = (wanted.float() + 2 * (b @ a)).bfloat16()
+                    if not torch.equal(result.get_tensor(name), wanted):
+                        found.append(name)
+    return found
 
 
 def main() -> None:
@@ -132,7 +158,8 @@ def main() -> None:
     )
     parser.add_argument("--gb", type=float, default=8.0)
     parser.add_argument("--against-gb", type=float, default=2.0)
-    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--times", type=int, default=3, help="0 builds the models only")
+    parser.add_argument("--in", dest="place", type=Path)
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
@@ -141,22 +168,27 @@ def main() -> None:
         once(options.child, options.folder, options.out)
         return
     with tempfile.TemporaryDirectory() as place:
-        large, small = Path(place) / "large", Path(place) / "small"
-        build(large, options.gb)
-        build(small, options.against_gb)
+        kept = options.place or Path(place)
+        large, small = kept / f"{options.gb:g}", kept / f"{options.against_gb:g}"
+        for folder, size in ((large, options.gb), (small, options.against_gb)):
+            if not (folder / "adapter").is_dir():
+                build(folder, size)
+        if options.times == 0:
+            return
         seen: dict[str, list[float]] = {}
         for _ in range(options.times):
             for way in WAYS:
                 for name, value in child(way, small).items():
                     seen.setdefault(f"{way} {name}", []).append(value)
-        size = sum(file.stat().st_size for file in (large / "base").glob("*.safetensors"))
-        found = child("ours", large)
+        bytes_ = sum(file.stat().st_size for file in (large / "base").glob("*.safetensors"))
+        found = child("ours", large, compare=True)
     middle = {name: distribution(values)["p50"] for name, values in seen.items()}
     figures = {
-        "model_bytes": size,
+        "model_bytes": bytes_,
         "above_idle_bytes": found["bytes"],
-        "above_idle_share": found["bytes"] / size,
+        "above_idle_share": found["bytes"] / bytes_,
         "seconds": found["seconds"],
+        "different_tensors": found["different"],
         "against": middle,
         "time_ratio": middle["ours seconds"] / middle["peft seconds"],
         "memory_ratio": middle["ours bytes"] / middle["peft bytes"],
