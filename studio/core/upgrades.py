@@ -25,7 +25,7 @@ FORMATS: dict[Kind, int] = {
     "home": 1,
     "run": 2,
     "recipe": VERSION,
-    "adapter": 1,
+    "adapter": 2,
     "settings": 2,
     "queue": 1,
     "dataset": 1,
@@ -38,6 +38,7 @@ FORMATS: dict[Kind, int] = {
 STEPS: dict[tuple[Kind, int], Step] = {
     ("recipe", 1): dict,  # 2 has new settings only, and their defaults do what 1 did
     ("run", 1): dict,  # 2 has new events, and new fields with defaults
+    ("adapter", 1): dict,  # 2 has notes, tags, lineage and what was made of it
     ("settings", 1): dict,  # 2 has the guard's rules
 }
 

@@ -93,6 +93,8 @@ def merge(home: Home, job: Merge, teller: Teller) -> tuple[Path, Passport | None
         )
         teller.say("Checking the merged model", MERGE_SHARE)
         checked = _check(base, adapter, temporary, teller, held)
+    grade = checked.grade if checked else ""
+    adapters.record_made(home, adapter, "merged", target, grade=grade)
     return target, checked, choice
 
 

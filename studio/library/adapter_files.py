@@ -27,6 +27,15 @@ _OTHER_SHAPES = (
     "use_bdlora",
     "use_qalora",
 )
+_VARIANTS = {
+    "use_rslora": "rsLoRA",
+    "use_dora": "DoRA",
+    "rank_pattern": "rank pattern",
+    "alpha_pattern": "alpha pattern",
+    "modules_to_save": "whole modules",
+    "trainable_token_indices": "trained tokens",
+    "lora_bias": "biases",
+}
 _MAX_CONFIG_BYTES = 10_000_000
 _BESIDE = (
     CONFIG,
@@ -49,6 +58,7 @@ class AdapterConfig(msgspec.Struct, frozen=True, kw_only=True):
     rank: int
     alpha: float
     targets: tuple[str, ...]
+    variants: tuple[str, ...]
     whole: dict[str, Any]
 
 
@@ -187,8 +197,13 @@ def _config(whole: dict[str, Any]) -> AdapterConfig:
         rank=rank,
         alpha=float(whole.get("lora_alpha", 0)),
         targets=(targets,) if isinstance(targets, str) else tuple(sorted(map(str, targets))),
+        variants=_variants(whole),
         whole=whole,
     )
+
+
+def _variants(whole: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(name for key, name in _VARIANTS.items() if whole.get(key))
 
 
 def _unusual(whole: dict[str, Any]) -> str:

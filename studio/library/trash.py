@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from studio.core.errors import StudioError
-from studio.library.files import write_whole
+from studio.library.files import remove_folder, write_whole
 from studio.library.folders import Home, free_path
 
 _LABEL = "trash.json"
@@ -18,17 +18,18 @@ _CONTENT = "content"
 
 
 class Trashed(msgspec.Struct, frozen=True, kw_only=True):
-    """One deleted folder. `path` is its place in the trash, `origin` where it was;
-    `deleted_at` is seconds since the epoch."""
+    """One deleted folder. `path` is its place in the trash, `origin` where it was, `title` what
+    people called it; `deleted_at` is seconds since the epoch."""
 
     path: str
     origin: str
     name: str
+    title: str = ""
     deleted_at: float = 0.0
 
 
-def put(home: Home, folder: Path) -> Trashed:
-    """Move a folder into the trash.
+def put(home: Home, folder: Path, title: str = "") -> Trashed:
+    """Move a folder into the trash; `title` is its name for people, where that is another.
 
     Raises StudioError when the folder is missing or the system won't let it go.
     """
@@ -36,7 +37,11 @@ def put(home: Home, folder: Path) -> Trashed:
         raise StudioError("Already gone", f"There is no folder {folder}.", "Refresh the list.")
     place = home.trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     entry = Trashed(
-        path=str(place), origin=str(folder.absolute()), name=folder.name, deleted_at=time.time()
+        path=str(place),
+        origin=str(folder.absolute()),
+        name=folder.name,
+        title=title or folder.name,
+        deleted_at=time.time(),
     )
     write_whole(place / _LABEL, msgspec.json.encode(entry))
     try:
@@ -74,11 +79,21 @@ def listing(home: Home) -> list[Trashed]:
     return sorted((e for e in found if e), key=lambda entry: -entry.deleted_at)
 
 
+def content(entry: Trashed) -> Path:
+    """The folder itself, where it lies in the trash."""
+    return Path(entry.path) / _CONTENT
+
+
+def erase(entry: Trashed) -> None:
+    """Delete one thing of the trash for good."""
+    remove_folder(Path(entry.path))
+
+
 def empty(home: Home) -> int:
     """Delete for good what lies in the trash; the number of folders gone."""
     entries = listing(home)
     for entry in entries:
-        shutil.rmtree(entry.path, ignore_errors=True)
+        erase(entry)
     return len(entries)
 
 
@@ -89,7 +104,8 @@ def _read(label: Path) -> Trashed | None:
         return None
     whole = (label.parent / _CONTENT).is_dir()
     # The trash may have moved with its home folder.
-    return msgspec.structs.replace(entry, path=str(label.parent)) if whole else None
+    title = entry.title or entry.name
+    return msgspec.structs.replace(entry, path=str(label.parent), title=title) if whole else None
 
 
 def _move(source: Path, target: Path) -> None:

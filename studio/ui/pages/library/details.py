@@ -97,5 +97,5 @@ def _texts(facts: AdapterFacts) -> dict[str, str]:
         "Created": when(facts.created_at) if facts.created_at else "",
         "Size": say.size(facts.bytes) if facts.bytes else "",
         "Run": facts.run,
-        "Made from": ", ".join(facts.lineage),
+        "Made from": ", ".join(each.name for each in facts.lineage),
     }
