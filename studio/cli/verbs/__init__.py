@@ -22,6 +22,7 @@ def modules() -> tuple[ModuleType, ...]:
         estimate,
         merge,
         models,
+        parts,
         queue,
         quickstart,
         recipes,
@@ -44,6 +45,7 @@ def modules() -> tuple[ModuleType, ...]:
         adapters,
         chat,
         merge,
+        parts,
         settings,
         doctor,
     )

@@ -24,6 +24,7 @@ from studio.client.actions.models import (
     import_gguf,
     import_model,
 )
+from studio.client.actions.parts import install_parts
 from studio.client.actions.queueing import enqueue, follow_queue
 from studio.client.actions.quickstart import quickstart
 from studio.client.actions.recipes import (
@@ -73,6 +74,7 @@ __all__ = [
     "import_folder",
     "import_gguf",
     "import_model",
+    "install_parts",
     "load",
     "machine_now",
     "measure",

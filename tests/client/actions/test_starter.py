@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from studio.core.errors import StudioError
 from studio.library import models
 from studio.library.folders import Home
 from studio.library.locks import Lock
+from tests.support import tiny_wheels
 
 
 @pytest.fixture
@@ -32,21 +30,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_wheel(folder: Path) -> Path:
     """A wheel of the right name with nothing of the model in it."""
     starter = models.starter()
-    info = f"{starter.distribution.replace('-', '_')}-{starter.version}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {starter.distribution}\nVersion: {starter.version}\n"
-    files = {
-        f"{info}/METADATA": metadata,
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = ""
-    for name, content in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).decode()
-        record += f"{name},sha256={digest.rstrip('=')},{len(content)}\n"
-    path = folder / starter.wheel
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in (files | {f"{info}/RECORD": record}).items():
-            archive.writestr(name, content)
-    return path
+    return tiny_wheels.write_wheel(folder, starter.distribution, starter.version)
 
 
 def nothing_left(home: Home) -> bool:
