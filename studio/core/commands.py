@@ -16,11 +16,15 @@ class Train(Job, frozen=True, kw_only=True):
 
 
 class Chat(Job, frozen=True, kw_only=True):
-    """Hold a conversation. Folders of a model and of adapters; the first is active."""
+    """Hold a conversation. Folders of a model and of adapters; the first is active.
+
+    `bits` is how the base is held: "16", "4" (NF4), or "auto": in 4 only where 16 don't fit.
+    """
 
     model: str
     adapters: tuple[str, ...] = ()
     dtype: str = "auto"
+    bits: str = "auto"
 
 
 class Merge(Job, frozen=True, kw_only=True):
@@ -105,7 +109,8 @@ class Say(Command, frozen=True, kw_only=True):
 
     `messages` are chat messages (role, content). `adapters` says whose answers are wanted,
     one a side; "" is the bare model. Empty means: the active adapter alone, or the bare model.
-    Temperature 0 is greedy.
+    Temperature 0 is greedy; `top_k` 0 leaves all tokens to choose from, `repetition_penalty` 1
+    none less likely.
     """
 
     request: str
@@ -115,6 +120,8 @@ class Say(Command, frozen=True, kw_only=True):
     temperature: float = 0.7
     top_p: float = 0.95
     seed: int = 0
+    top_k: int = 0
+    repetition_penalty: float = 1.0
 
 
 class Load(Command, frozen=True, kw_only=True):

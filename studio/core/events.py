@@ -97,7 +97,12 @@ class TokenText(Event, frozen=True, kw_only=True):
 
 
 class Answered(Event, frozen=True, kw_only=True):
-    """One answer is complete. `stopped` says that the user cut it off."""
+    """One answer is complete. `stopped` says that the user cut it off.
+
+    `tokens_per_second` is the speed from the first token on. Of `prompt_tokens`, `reused_tokens`
+    were known from earlier turns; reading the others took `first_token_seconds`. `context_length`
+    is how many tokens prompt and answer may have together, 0 where that isn't known.
+    """
 
     request: str
     text: str
@@ -105,13 +110,23 @@ class Answered(Event, frozen=True, kw_only=True):
     tokens_per_second: float
     side: int = 0
     stopped: bool = False
+    prompt_tokens: int = 0
+    reused_tokens: int = 0
+    first_token_seconds: float = 0.0
+    context_length: int = 0
 
 
 class Ready(Event, frozen=True, kw_only=True):
-    """A conversation is loaded and waits for requests; or it swapped its adapters."""
+    """A conversation is loaded and waits for requests; or it swapped its adapters.
+
+    `own_bytes` says of each adapter what its folded weights take; 0 for one that is added at every
+    layer instead, which is slower. `base_bytes` are the base's.
+    """
 
     model: str = ""
     adapters: tuple[str, ...] = ()
+    own_bytes: dict[str, int] = {}
+    base_bytes: int = 0
 
 
 class Refused(Event, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from studio.core.events import Answered, TokenText
 from studio.engine.channel import Channel
 from studio.engine.conversation import BARE, Speaker
 from studio.engine.generate import Detokenizer, Sampler, prompt_ids, stop_tokens, stream
+from studio.engine.prefix import Broken
 
 BATCH_SECONDS = 0.03
 """How long text is gathered before it is sent: about one frame of a screen."""
@@ -39,12 +40,16 @@ def give(speaker: Speaker, say: Say, channel: Channel, stopped: Callable[[], boo
         for template in dict.fromkeys(templates.values())
     }
     sides = [
-        _Side(speaker, say, number, folder, *prompts[templates[folder]], channel)
+        _Side(speaker, say, number, folder, *prompts[templates[folder]], channel, stopped)
         for number, folder in enumerate(folders)
     ]
-    while living := [side for side in sides if not side.done]:
-        for side in living:
-            side.go_on(TURN_SECONDS if len(living) > 1 else BATCH_SECONDS, stopped)
+    try:
+        while living := [side for side in sides if not side.done]:
+            for side in living:
+                side.go_on(TURN_SECONDS if len(living) > 1 else BATCH_SECONDS)
+    finally:
+        for side in sides:
+            side.leave()
 
 
 class _Side:
@@ -55,56 +60,79 @@ class _Side:
         speaker: Speaker,
         say: Say,
         number: int,
-        folder: str,
+        side: str,
         prompt: list[int],
-        room: int,
+        limit: int,
         channel: Channel,
+        stopped: Callable[[], bool],
     ) -> None:
-        self._speaker, self._say, self._number, self._folder = speaker, say, number, folder
-        self._channel = channel
-        stop = stop_tokens(speaker.base, speaker.tokenizer, speaker.template(folder))
-        sampler = Sampler(say.temperature, say.top_p, say.seed)
-        self._tokens: Iterator[int] = stream(speaker.model, prompt, sampler, stop, room)
+        self._speaker, self._say, self._number, self._name = speaker, say, number, side
+        self._channel, self._stopped, self._prompt = channel, stopped, prompt
+        stop = stop_tokens(speaker.base, speaker.tokenizer, speaker.template(side))
+        self._prefix = speaker.prefixes.take(side, speaker.base, prompt)
+        self._reused = len(self._prefix.ids)
+        self._tokens: Iterator[int] = stream(
+            speaker.model, prompt, _sampler(say), stop, limit, self._prefix, stopped
+        )
         self._words = Detokenizer(speaker.tokenizer)
         self._text = self._unsent = ""
-        self._count, self._seconds, self._sent = 0, 0.0, 0.0
+        self._count, self._seconds, self._first, self._sent = 0, 0.0, 0.0, 0.0
         self.done = False
 
-    def go_on(self, seconds: float, stopped: Callable[[], bool]) -> None:
+    def go_on(self, seconds: float) -> None:
         """Speak for about `seconds`, or to the end of the answer."""
         begin = time.perf_counter()
-        with self._speaker.speaking(self._folder):
+        with self._speaker.speaking(self._name):
             while not self.done and time.perf_counter() - begin < seconds:
-                self._step(begin, stopped)
+                self._step(begin)
         if not self.done:
             self._seconds += time.perf_counter() - begin
 
-    def _step(self, begin: float, stopped: Callable[[], bool]) -> None:
-        cut = stopped()
-        token = None if cut else next(self._tokens, None)
+    def leave(self) -> None:
+        """Keep what was read for the next turn."""
+        self._speaker.prefixes.keep(self._name, self._prefix)
+
+    def _step(self, begin: float) -> None:
+        token, cut = self._next()
+        now = time.perf_counter()
         if token is None:
-            self._seconds += time.perf_counter() - begin
+            self._seconds += now - begin
             self._end(cut)
             return
         self._count += 1
+        if self._count == 1:
+            self._first = self._seconds + now - begin
         self._unsent += self._words.add(token)
-        now = time.perf_counter()
         if self._unsent and now - self._sent >= BATCH_SECONDS:
             self._send()
             self._sent = now
+
+    def _next(self) -> tuple[int | None, bool]:
+        """The next token, None at the end; and whether the user cut the answer off."""
+        if self._stopped():
+            return None, True
+        try:
+            return next(self._tokens, None), False
+        except Broken:
+            return None, True
 
     def _end(self, cut: bool) -> None:
         self._unsent += self._words.rest()
         self._send()
         self.done = True
+        speaking = self._seconds - self._first
         self._channel.emit(
             Answered(
                 request=self._say.request,
                 side=self._number,
                 text=self._text,
                 tokens=self._count,
-                tokens_per_second=self._count / self._seconds if self._seconds else 0.0,
+                tokens_per_second=(self._count - 1) / speaking if self._count > 1 else 0.0,
                 stopped=cut,
+                prompt_tokens=len(self._prompt),
+                reused_tokens=self._reused,
+                first_token_seconds=self._first,
+                context_length=self._speaker.context_length,
             )
         )
 
@@ -113,6 +141,10 @@ class _Side:
             event = TokenText(request=self._say.request, side=self._number, text=self._unsent)
             self._channel.emit(event)
         self._text, self._unsent = self._text + self._unsent, ""
+
+
+def _sampler(say: Say) -> Sampler:
+    return Sampler(say.temperature, say.top_p, say.seed, say.top_k, say.repetition_penalty)
 
 
 def _fitting_prompt(

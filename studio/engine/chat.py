@@ -13,7 +13,7 @@ from studio.core.commands import AnyCommand, Cancel, Chat, Leave, Load, Say, Sto
 from studio.core.errors import StudioError
 from studio.core.events import Finished, Ready, Refused, Started
 from studio.core.recipe import Dtype
-from studio.engine import answer, failures, precision
+from studio.engine import answer, failures, precision, room
 from studio.engine.conversation import Speaker
 from studio.engine.job import Context
 from studio.engine.load import load_model, load_tokenizer
@@ -38,18 +38,29 @@ def _load(context: Context, job: Chat) -> Speaker:
     context.channel.stage("Looking at the machine")
     folder, device = Path(job.model), precision.best_device()
     chosen = precision.decide(_wanted(job.dtype), device)
-    decided = {"device": str(device), "dtype": chosen.name}
+    fit = room.decide(folder, job.bits, chosen.dtype, device)
+    decided = {"device": str(device), "dtype": chosen.name, "bits": fit.bits, "why": fit.reason}
     context.channel.emit(Started(pid=os.getpid(), decided=decided))
     context.channel.stage("Loading the model")
-    model = load_model(folder, chosen.dtype, device=device)
+    model = load_model(folder, chosen.dtype, bits=fit.bits, device=device)
     speaker = Speaker(folder, model, load_tokenizer(folder))
     for adapter in job.adapters:
         context.channel.stage(f"Loading {Path(adapter).name}")
         speaker.load(adapter)
         if warning := adapters.trained_elsewhere(Path(adapter), folder):
             context.channel.note(warning, "warning")
-    context.channel.emit(Ready(model=job.model, adapters=speaker.adapters))
+    context.channel.emit(ready(speaker, job.model))
     return speaker
+
+
+def ready(speaker: Speaker, model: str) -> Ready:
+    """Who can speak now, and what memory it took."""
+    return Ready(
+        model=model,
+        adapters=speaker.adapters,
+        own_bytes={side: speaker.own_bytes(side) for side in speaker.adapters},
+        base_bytes=speaker.base.get_memory_footprint(),
+    )
 
 
 def _wanted(name: str) -> Dtype:
@@ -111,7 +122,7 @@ class Talk:
                 answer.give(self._speaker, command, self._channel, lambda: self.stopped(request))
             else:
                 self._speaker.hold(command.adapters)
-                self._channel.emit(Ready(model=self._model, adapters=self._speaker.adapters))
+                self._channel.emit(ready(self._speaker, self._model))
         except Left:
             raise
         except Exception as error:

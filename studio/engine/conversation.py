@@ -13,6 +13,9 @@ from safetensors import safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from studio.core.errors import StudioError
+from studio.engine import folded, room
+from studio.engine.folded import Places, Weights
+from studio.engine.prefix import Prefixes
 from studio.library import adapter_files
 
 BARE = ""
@@ -20,27 +23,42 @@ BARE = ""
 
 
 class Speaker:
-    """A base model and the adapters held beside it, each known by its folder."""
+    """A base model and the voices that it can speak with, each known by its side.
+
+    A side is an adapter's folder, or `BARE`. An adapter's voice is folded into weights of its own
+    where `fold` allows it and there is room (`folded.py`); else PEFT adds it at every layer, which
+    is slower and takes next to no memory.
+    """
 
     def __init__(
-        self, folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+        self,
+        folder: Path,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        fold: bool = True,
     ) -> None:
         self.tokenizer = tokenizer
-        self._model: Any = model
-        self._names: dict[str, str] = {}
-        self._loaded = 0
         self.base = model
+        self.prefixes = Prefixes()
+        self._model: Any = model
         self._folder = folder
+        self._fold = fold
+        self._places = Places(model)
+        self._folded: dict[str, Weights] = {}
+        self._names: dict[str, str] = {}
+        self._order: list[str] = []
+        self._loaded = 0
 
     @property
     def model(self) -> Any:
-        """The model to call: the base, or PEFT's model around it while adapters are held."""
+        """The model to call: the base, or PEFT's model around it while adapters lie beside."""
         return self._model
 
     @property
     def adapters(self) -> tuple[str, ...]:
         """The folders of the adapters held, in the order they came."""
-        return tuple(self._names)
+        return tuple(self._order)
 
     @property
     def context_length(self) -> int:
@@ -48,11 +66,16 @@ class Speaker:
         config = self.base.config.get_text_config()
         return int(getattr(config, "max_position_embeddings", 0) or 0)
 
+    def own_bytes(self, side: str) -> int:
+        """What the weights of a folded voice take beside the base's; 0 for one that isn't."""
+        weights = self._folded.get(side, {}).values()
+        return sum(each.nbytes for each in {id(one): one for one in weights}.values())
+
     @staticmethod
-    def template(folder: str) -> str:
+    def template(side: str) -> str:
         """The chat template that an adapter was trained with; "" for the base's own."""
-        file = Path(folder) / "chat_template.jinja"
-        return file.read_text("utf-8") if folder != BARE and file.is_file() else ""
+        file = Path(side) / "chat_template.jinja"
+        return file.read_text("utf-8") if side != BARE and file.is_file() else ""
 
     def hold(self, folders: Sequence[str]) -> None:
         """Hold exactly these adapters; the base isn't touched.
@@ -61,38 +84,61 @@ class Speaker:
         """
         wanted = [folder for folder in folders if folder != BARE]
         for folder in wanted:
+            adapter_files.check_shapes(Path(folder), self._folder)
+        for folder in [held for held in self._order if held not in wanted]:
+            self._drop(folder)  # first, for the room that it gives back
+        for folder in wanted:
             self.load(folder)
-        for folder in [held for held in self._names if held not in wanted]:
-            self._drop(folder)
 
     def load(self, folder: str) -> None:
         """Load an adapter unless it is held. Raises StudioError when it doesn't fit the base."""
-        if folder in self._names:
+        if folder in self._order:
             return
         path = Path(folder)
         adapter_files.check_shapes(path, self._folder)
-        name = f"adapter_{self._loaded}"
-        self._loaded += 1
-        self._model = attach(self._model, path, name)
-        self._names[folder] = name
+        _refuse_another_base(self.base, path)
+        if weights := self._fold_if_it_fits(path):
+            self._folded[folder] = weights
+        else:
+            name = f"adapter_{self._loaded}"
+            self._loaded += 1
+            self._model = attach(self._model, path, name)
+            self._names[folder] = name
+        self._order.append(folder)
 
     @contextlib.contextmanager
-    def speaking(self, folder: str) -> Iterator[Any]:
-        """The model as it speaks with this adapter (`BARE`: without any)."""
+    def speaking(self, side: str) -> Iterator[Any]:
+        """The model as it speaks on this side (`BARE`: without any adapter)."""
+        with self._places.holding(self._folded.get(side, {})), self._beside(side) as model:
+            yield model
+
+    @contextlib.contextmanager
+    def _beside(self, side: str) -> Iterator[Any]:
         if not self._names:
             yield self._model
-        elif folder == BARE:
+        elif side in self._names:
+            self._model.set_adapter(self._names[side], inference_mode=True)
+            yield self._model
+        else:
             # disable_adapter() inspects every layer first, four times as slow as the switch itself
             self._model.base_model.disable_adapter_layers()
             try:
                 yield self._model
             finally:
                 self._model.base_model.enable_adapter_layers()
-        else:
-            self._model.set_adapter(self._names[folder], inference_mode=True)
-            yield self._model
+
+    def _fold_if_it_fits(self, path: Path) -> Weights | None:
+        tied = bool(self.base.config.get_text_config().tie_word_embeddings)
+        needed = folded.size(self._places, path, tied) if self._fold else None
+        if needed is None or needed > room.spare(self.base.device):
+            return None
+        return folded.fold(self._places, path, tied)
 
     def _drop(self, folder: str) -> None:
+        self._order.remove(folder)
+        self.prefixes.forget(folder)
+        if self._folded.pop(folder, None) is not None:
+            return
         name = self._names.pop(folder)
         if not self._names:
             self._model = self._model.unload()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from studio.engine.prefix import Prefix, last_logits_only
+
+_FEW = 512
 _END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|endofturn|>", "</s>")
 
 
@@ -16,23 +18,63 @@ class Sampler:
     """Chooses the next token: greedy at temperature 0, else nucleus sampling from a seed.
 
     Nucleus sampling keeps the likeliest tokens whose probabilities reach `top_p` together
-    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1).
+    (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration", section 3.1), of the
+    `top_k` likeliest where that isn't 0. What was read or said already becomes less likely by
+    `repetition_penalty` (Keskar et al. 2019, "CTRL", section 4.1).
     """
 
-    def __init__(self, temperature: float, top_p: float, seed: int) -> None:
+    def __init__(
+        self,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        top_k: int = 0,
+        repetition_penalty: float = 1.0,
+    ) -> None:
         self._temperature = temperature
         self._top_p = top_p
+        self._top_k = top_k
+        self._penalty = repetition_penalty
+        self._seen: dict[int, None] = {}
         self._random = torch.Generator().manual_seed(seed)
+
+    def begin(self, prompt: Sequence[int]) -> None:
+        """Take note of what was read before the first token."""
+        self._seen = dict.fromkeys(prompt)
 
     def __call__(self, logits: torch.Tensor) -> int:
         """The id chosen for logits of shape [vocabulary]."""
-        if self._temperature <= 0:
-            return int(logits.argmax())
-        scaled = torch.softmax(logits.float().cpu() / self._temperature, dim=-1)
-        likely, ids = scaled.sort(descending=True)
+        if self._penalty != 1.0 and self._seen:
+            logits = self._penalised(logits)
+        token = int(logits.argmax()) if self._temperature <= 0 else self._drawn(logits)
+        self._seen[token] = None
+        return token
+
+    def _penalised(self, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.float().clone()
+        seen = torch.tensor(list(self._seen), device=logits.device)
+        given = logits[seen]
+        logits[seen] = torch.where(given < 0, given * self._penalty, given / self._penalty)
+        return logits
+
+    def _drawn(self, logits: torch.Tensor) -> int:
+        scaled = logits.float().cpu() / self._temperature
+        if self._top_k:
+            kept, ids = scaled.topk(min(self._top_k, len(scaled)))
+            likely = torch.softmax(kept, dim=-1)
+        else:
+            likely, ids = self._likeliest(torch.softmax(scaled, dim=-1))
         before = likely.cumsum(0) - likely
         likely[1:][before[1:] >= self._top_p] = 0.0
         return int(ids[torch.multinomial(likely, 1, generator=self._random)])
+
+    def _likeliest(self, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The shares in falling order with their ids, as far down as the nucleus reaches: sorting
+        a whole vocabulary takes as long as a small model's layer."""
+        few, ids = shares.topk(min(_FEW, len(shares)))
+        if float(few.sum()) >= self._top_p:
+            return few, ids
+        return shares.sort(descending=True)
 
 
 class Detokenizer:
@@ -106,18 +148,23 @@ def stream(
     sampler: Sampler,
     stop: frozenset[int],
     max_new_tokens: int,
+    prefix: Prefix | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[int]:
-    """The ids of one answer, one at a time, without the id that ended it."""
-    ids = torch.tensor([list(prompt)], device=model.device)
-    options, cache = last_logits_only(model), None
+    """The ids of one answer, one at a time, without the id that ended it.
+
+    A `prefix` that the prompt begins with isn't read again, and grows by all that is read here.
+    Raises Broken once `stopped()` is true while the prompt is being read.
+    """
+    prefix = prefix or Prefix(model)
+    sampler.begin(prompt)
+    fresh = prompt[len(prefix.ids) :]
     for _ in range(max_new_tokens):
-        with torch.inference_mode():
-            out = model(input_ids=ids, past_key_values=cache, use_cache=True, **options)
-        cache, token = out.past_key_values, sampler(out.logits[0, -1])
+        token = sampler(prefix.read(model, fresh, stopped))
         if token in stop:
             return
         yield token
-        ids = torch.tensor([[token]], device=model.device)
+        fresh = [token]
 
 
 @torch.inference_mode()
@@ -158,13 +205,6 @@ def greedy(
         ids, positions = chosen[:, None], positions[:, -1:] + 1
         mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], dim=-1)
     return answers
-
-
-def last_logits_only(model: Any) -> dict[str, int]:
-    """The option that spares the head all positions but the last, where the model has it."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    known = inspect.signature(base.forward).parameters
-    return {"logits_to_keep": 1} if "logits_to_keep" in known else {}
 
 
 def _pad_left(

@@ -62,7 +62,7 @@ def score(job: Score, context: Context) -> dict[str, Any]:
     context.channel.emit(Started(pid=os.getpid(), decided=decided))
     context.channel.stage("Loading the model")
     model = load_model(folder, chosen.dtype, device=device)
-    speaker = Speaker(folder, model, load_tokenizer(folder))
+    speaker = Speaker(folder, model, load_tokenizer(folder), fold=False)
     rows = read_rows(Path(job.rows), job.limit)
     sides = [BARE]
     if job.adapter:
