@@ -49,6 +49,11 @@ class Home:
         return self.root / "datasets"
 
     @property
+    def chats(self) -> Path:
+        """Conversations, a file each."""
+        return self.root / "chats"
+
+    @property
     def trash(self) -> Path:
         return self.root / "trash"
 

@@ -1,4 +1,4 @@
-"""Deleting that can be undone: a folder moves into the home's trash and back."""
+"""Deleting that can be undone: a folder or file moves into the home's trash and back."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _CONTENT = "content"
 
 
 class Trashed(msgspec.Struct, frozen=True, kw_only=True):
-    """One deleted folder. `path` is its place in the trash, `origin` where it was, `title` what
-    people called it; `deleted_at` is seconds since the epoch."""
+    """One deleted folder or file. `path` is its place in the trash, `origin` where it was, `title`
+    what people called it; `deleted_at` is seconds since the epoch."""
 
     path: str
     origin: str
@@ -29,12 +29,12 @@ class Trashed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def put(home: Home, folder: Path, title: str = "") -> Trashed:
-    """Move a folder into the trash; `title` is its name for people, where that is another.
+    """Move a folder or a file into the trash; `title` is its name for people, if another.
 
-    Raises StudioError when the folder is missing or the system won't let it go.
+    Raises StudioError when it is missing or the system won't let it go.
     """
-    if not folder.is_dir():
-        raise StudioError("Already gone", f"There is no folder {folder}.", "Refresh the list.")
+    if not folder.exists():
+        raise StudioError("Already gone", f"There is no {folder}.", "Refresh the list.")
     place = home.trash / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     entry = Trashed(
         path=str(place),
@@ -57,12 +57,12 @@ def put(home: Home, folder: Path, title: str = "") -> Trashed:
 
 
 def restore(entry: Trashed) -> Path:
-    """Move a folder back to where it was, under another name if that one is taken since.
+    """Move something back to where it was, under another name if that one is taken since.
 
     Raises StudioError when it is no longer in the trash.
     """
     content, origin = Path(entry.path) / _CONTENT, Path(entry.origin)
-    if not content.is_dir():
+    if not content.exists():
         raise StudioError(
             "Not in the trash", f"{entry.name} is no longer in the trash.", "Refresh the list."
         )
@@ -102,7 +102,7 @@ def _read(label: Path) -> Trashed | None:
         entry = msgspec.json.decode(label.read_bytes(), type=Trashed)
     except (OSError, msgspec.MsgspecError):
         return None
-    whole = (label.parent / _CONTENT).is_dir()
+    whole = (label.parent / _CONTENT).exists()
     # The trash may have moved with its home folder.
     title = entry.title or entry.name
     return msgspec.structs.replace(entry, path=str(label.parent), title=title) if whole else None
@@ -112,6 +112,6 @@ def _move(source: Path, target: Path) -> None:
     try:
         source.replace(target)
     except OSError:
-        if not source.is_dir():
+        if not source.exists():
             raise
         shutil.move(str(source), str(target))
