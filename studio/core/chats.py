@@ -1,4 +1,4 @@
-"""A conversation as it is kept: a tree of turns, one way through it on screen, and what was thought."""
+"""A conversation as it is kept: a tree of turns, and one way through it that is on screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ BARE_NAME = "Bare model"
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """One side's answer. `side` is an adapter's folder, "" the bare model; `name` what it is called.
+    """One side's answer. `side` is an adapter's folder, "" the bare model; `name` what people
+    call it.
 
     `correction` is what the user would rather have read; `id` names it among all answers. The
     counts are those of core.events.Answered.

@@ -184,6 +184,8 @@ def _cut(text: str, at: int, length: int) -> str:
 
 def _plain(text: str) -> str:
     """Without case and accents, letter for letter where that is possible."""
+    if text.isascii():
+        return text.lower()
     folded = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in folded if not unicodedata.combining(letter))
 
