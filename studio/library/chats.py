@@ -81,12 +81,11 @@ def find(home: Home, text: str) -> str:
     Raises StudioError where none or several do.
     """
     entries = listing(home)
-    for same in (
-        lambda entry: entry.id == text,
-        lambda entry: entry.title == text,
-        lambda entry: bool(text) and entry.id.startswith(text),
+    for found in (
+        [entry for entry in entries if entry.id == text],
+        [entry for entry in entries if entry.title == text],
+        [entry for entry in entries if text and entry.id.startswith(text)],
     ):
-        found = [entry for entry in entries if same(entry)]
         if len(found) == 1:
             return found[0].id
         if found:
