@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +17,6 @@ from studio.library.adapter_files import AdapterConfig
 from studio.library.models.tensors import Tensor
 
 EMBEDDINGS = ("embed_tokens", "wte", "embed_in", "word_embeddings")
-
-_PART = re.compile(
-    r"^(?P<module>.+)\.(?P<part>lora_A\.weight|lora_B\.weight|lora_B\.bias|lora_embedding_A|"
-    r"lora_embedding_B|lora_magnitude_vector|token_adapter\.trainable_tokens_delta)(?:\.weight)?$"
-)
-_WRAPPERS = re.compile(r"\.(base_layer|original_module|modules_to_save)(?=\.)")
 
 
 class Parts(Protocol):
@@ -131,10 +124,10 @@ def _change(
 ) -> tuple[str, Change | None]:  # fmt: skip
     """The tensor that this key changes ("" for none), and how; None where another key says it."""
     plain = key.removeprefix(adapter_files.PREFIX)
-    match = _PART.match(plain)
+    match = adapter_files.PART.match(plain)
     if match is None:
-        return _place(_WRAPPERS.sub("", plain), base, tied), Change(whole=key)
-    module, part = _WRAPPERS.sub("", match["module"] + ".")[:-1], match["part"]
+        return _place(adapter_files.WRAPPERS.sub("", plain), base, tied), Change(whole=key)
+    module, part = adapter_files.WRAPPERS.sub("", match["module"] + ".")[:-1], match["part"]
     stem = key[: key.rindex("." + part)]
     weight = _place(f"{module}.weight", base, tied)
     if part == "lora_B.bias":

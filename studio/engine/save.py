@@ -91,6 +91,7 @@ def _facts(setup: Setup, context: Context, progress: Progress) -> adapters.Adapt
     return adapters.AdapterFacts(
         base=str(setup.model_folder),
         base_digest=setup.facts.digest,
+        base_told=adapters.told(setup.facts),
         method=setup.recipe.method,
         dataset=", ".join(part.path for part in setup.recipe.dataset),
         train_loss=progress.train_loss,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,14 @@ from studio.library.models.tensors import Tensor, Unreadable, read
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 HEADS = ("lm_head", "embed_out", "output_layer")
-_PICKLED = "adapter_model.bin"
+PICKLED = "adapter_model.bin"
 PREFIX = "base_model.model."
+PART = re.compile(
+    r"^(?P<module>.+)\.(?P<part>lora_A\.weight|lora_B\.weight|lora_B\.bias|lora_embedding_A|"
+    r"lora_embedding_B|lora_magnitude_vector|token_adapter\.trainable_tokens_delta)(?:\.weight)?$"
+)
+"""What an adapter has of a module; everything else stands in the place of a tensor of the base."""
+WRAPPERS = re.compile(r"\.(base_layer|original_module|modules_to_save)(?=\.)")
 
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 _OTHER_SHAPES = (
@@ -37,7 +44,7 @@ _VARIANTS = {
     "lora_bias": "biases",
 }
 _MAX_CONFIG_BYTES = 10_000_000
-_BESIDE = (
+KNOWN_FILES = (
     CONFIG,
     WEIGHTS,
     "README.md",
@@ -89,10 +96,10 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     file = folder / WEIGHTS
     if file.is_file():
         return _tensors_of(file)
-    if (folder / _PICKLED).is_file():
+    if (folder / PICKLED).is_file():
         raise StudioError(
             "Pickled adapter",
-            f"{folder.name} holds {_PICKLED}, a file that can run code when it is opened.",
+            f"{folder.name} holds {PICKLED}, a file that can run code when it is opened.",
             "Convert it where you trust it: load it with peft and save it again with "
             "save_pretrained, which writes safetensors.",
         )
@@ -105,7 +112,7 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 def belonging(folder: Path) -> list[Path]:
     """The files of an adapter folder that belong to an adapter; all else is left behind."""
-    return [folder / name for name in _BESIDE if (folder / name).is_file()]
+    return [folder / name for name in KNOWN_FILES if (folder / name).is_file()]
 
 
 def size(folder: Path) -> int:
@@ -123,6 +130,21 @@ def module_of(key: str) -> str:
         if part in key:
             return key.split(part)[0].removeprefix(PREFIX)
     return ""
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """The module that a key belongs to and the part of an adapter it is; of a tensor that takes
+    the place of the base's, that tensor's name and "".
+
+    >>> split_key("base_model.model.model.layers.0.mlp.up_proj.lora_A.weight")
+    ('model.layers.0.mlp.up_proj', 'lora_A')
+    """
+    plain = key.removeprefix(PREFIX)
+    found = PART.match(plain)
+    if found is None:
+        return WRAPPERS.sub("", plain), ""
+    part = found["part"].removesuffix(".weight").removeprefix("token_adapter.")
+    return WRAPPERS.sub("", found["module"] + ".")[:-1], part
 
 
 def match(module: str, base: dict[str, Tensor]) -> str:
@@ -203,7 +225,9 @@ def _config(whole: dict[str, Any]) -> AdapterConfig:
 
 
 def _variants(whole: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(name for key, name in _VARIANTS.items() if whole.get(key))
+    biases = {"lora_bias": whole.get("lora_bias") or whole.get("bias", "none") != "none"}
+    told = whole | biases
+    return tuple(name for key, name in _VARIANTS.items() if told.get(key))
 
 
 def _unusual(whole: dict[str, Any]) -> str:
@@ -211,8 +235,6 @@ def _unusual(whole: dict[str, Any]) -> str:
     start = str(whole.get("init_lora_weights", ""))
     if start.startswith(_CHANGES_BASE):
         return start
-    if whole.get("bias", "none") != "none":
-        return "bias"
     return next((key for key in _OTHER_SHAPES if whole.get(key)), "")
 
 

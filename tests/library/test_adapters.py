@@ -7,10 +7,11 @@ import shutil
 import struct
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from studio.core.errors import StudioError
-from studio.library import adapter_files, adapters, models
+from studio.library import adapter_files, adapters, models, settings, trash
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
 from tests.support import tiny_model as tiny
@@ -145,7 +146,6 @@ def test_a_header_that_promises_too_much_is_refused(home: Home, made: Path) -> N
     [
         {"peft_type": "PREFIX_TUNING"},
         {"init_lora_weights": "pissa_niter_4"},
-        {"bias": "all"},
         {"megatron_config": {"a": 1}, "megatron_core": "os"},
         {"layer_replication": [[0, 1]]},
     ],
@@ -233,9 +233,75 @@ def test_base_by_path_for_our_own_adapters_only(home: Home, made: Path, tiny_mod
         adapters.base_of(home, adapters.facts(foreign))
 
 
-def test_base_by_name(home: Home, made: Path, tiny_model: Path) -> None:
+def test_a_base_whose_content_changed_is_not_taken_for_it(
+    home: Home, made: Path, tiny_model: Path
+) -> None:
+    base = own_model(home, tiny_model)
+    model = models.inspect(base)
+    known = AdapterFacts(
+        base=str(base), base_digest=model.digest, base_told=adapters.told(model), method="lora"
+    )
+    folder = adapters.add(home, made, "Orders", known)
+    assert adapters.base_of(home, adapters.facts(folder)) == base
+    tiny.build(base, seed=1)
+    with pytest.raises(adapters.BaseMissing, match="same shapes, and other weights"):
+        adapters.base_of(home, adapters.facts(folder))
+    assert "same shapes" in adapters.trained_elsewhere(folder, base)
+    moved = Path(shutil.copytree(tiny_model, home.root.parent / "moved"))
+    assert not adapters.trained_elsewhere(folder, moved)
+    settings.save(home, settings.Settings(recent_models=(str(moved),)))
+    assert adapters.base_of(home, adapters.facts(folder)) == moved
+
+
+def test_locate_takes_the_right_folder_and_says_what_differs(
+    home: Home, made: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    model = models.inspect(tiny_model)
+    known = AdapterFacts(
+        base="/gone/tiny", base_digest=model.digest, base_told=adapters.told(model)
+    )
+    one, two = (adapters.add(home, made, name, known) for name in ("one", "two"))
+    with pytest.raises(adapters.BaseMissing, match="isn't among the models"):
+        adapters.base_of(home, adapters.facts(one))
+    other = tiny.build(tmp_path / "other", seed=1)
+    with pytest.raises(StudioError, match="other weights or settings"):
+        adapters.locate(home, one, other)
+    with pytest.raises(StudioError, match="no folder"):
+        adapters.locate(home, one, tmp_path / "nowhere")
+    adapters.locate(home, one, tiny_model)
+    assert adapters.base_of(home, adapters.facts(one)) == tiny_model
+    # the other adapter of that base finds it there as well
+    assert adapters.base_of(home, adapters.facts(two)) == tiny_model
+    adapters.locate(home, one, other, anyway=True)
+    assert adapters.base_of(home, adapters.facts(one)) == other
+
+
+def test_a_base_of_another_width_is_said_with_its_numbers(
+    home: Home, made: Path, tiny_model: Path
+) -> None:
+    model = models.inspect(tiny_model)
+    then = msgspec.structs.replace(adapters.told(model), layers=30, dtype="bfloat16")
+    known = AdapterFacts(name="x", base_digest="other", base_told=then)
+    assert adapters.differences(known, model) == [
+        "its layers are 2 here and 30 there",
+        "its weights are stored as float32 here and bfloat16 there",
+    ]
+
+
+def test_an_imported_adapter_keeps_to_the_base_that_had_its_name(
+    home: Home, made: Path, tiny_model: Path
+) -> None:
     base = own_model(home, tiny_model)
     folder = adapters.import_folder(home, made)
+    known = adapters.facts(folder)
+    assert known.base_digest == models.inspect(base).digest
+    base.rename(home.models / "under another name")
+    assert adapters.base_of(home, known) == home.models / "under another name"
+
+
+def test_base_by_name(home: Home, made: Path, tiny_model: Path) -> None:
+    folder = adapters.import_folder(home, made)
+    base = own_model(home, tiny_model)
     assert adapters.base_of(home, adapters.facts(folder)) == base
 
 
@@ -246,6 +312,66 @@ def test_a_base_of_that_name_with_other_shapes_is_refused(
     folder = adapters.import_folder(home, write_adapter(tmp_path / "wide", hidden=HIDDEN * 2))
     with pytest.raises(StudioError, match="made for another base"):
         adapters.base_of(home, adapters.facts(folder))
+
+
+def test_notes_and_tags(home: Home, made: Path) -> None:
+    folder = adapters.import_folder(home, made)
+    adapters.annotate(home, folder, notes=" good at dates \n", tags=["Shop", " shop", "", "a, b"])
+    [row] = adapters.listing(home)
+    assert (row.notes, row.tags) == ("good at dates", ("shop", "a b"))
+    adapters.annotate(home, folder, tags=())
+    [row] = adapters.listing(home)
+    assert (row.notes, row.tags) == ("good at dates", ())
+
+
+def test_an_adapter_elsewhere_is_never_written_to(home: Home, made: Path) -> None:
+    before = {file.name for file in made.iterdir()}
+    for act in (
+        lambda: adapters.rename(home, made, "mine"),
+        lambda: adapters.annotate(home, made, notes="mine"),
+        lambda: adapters.locate(home, made, made),
+    ):
+        with pytest.raises(StudioError, match="Not in the library"):
+            act()
+    adapters.record_made(home, made, "merged", made)
+    assert {file.name for file in made.iterdir()} == before
+
+
+def test_what_was_made_of_it_is_remembered_once(home: Home, made: Path, tmp_path: Path) -> None:
+    folder = adapters.import_folder(home, made)
+    for grade in ("fail", "pass"):
+        adapters.record_made(home, folder, "merged", tmp_path / "out", grade=grade)
+    adapters.record_made(home, folder, "exported", tmp_path / "x.gguf", format="gguf")
+    [row] = adapters.listing(home)
+    assert [(m.kind, m.grade, m.format) for m in row.made] == [
+        ("merged", "pass", ""), ("exported", "", "gguf"),
+    ]  # fmt: skip
+    adapters.record_made(home, home.adapters / "gone", "merged", tmp_path / "out")
+
+
+def test_a_run_taken_up_again_is_the_lineage_of_what_it_publishes(home: Home, made: Path) -> None:
+    first = adapters.add(home, made, "cat", AdapterFacts(run="one"))
+    weights = made / "adapter_model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    second = adapters.facts(adapters.add(home, made, "cat", AdapterFacts(run="one")))
+    [parent] = second.lineage
+    assert (parent.name, parent.folder, parent.how) == ("cat", first.name, "resumed")
+    known = adapters.facts(first)
+    assert [row.name for row in adapters.children(known, adapters.listing(home))] == [second.name]
+
+
+def test_the_trash_knows_adapters_by_their_names(home: Home, made: Path) -> None:
+    folder = adapters.import_folder(home, made)
+    adapters.rename(home, folder, "Orders")
+    (home.runs / "one").mkdir()
+    trash.put(home, home.runs / "one")
+    adapters.delete(home, folder)
+    [entry] = adapters.deleted(home)
+    assert entry.title == "Orders"
+    trash.erase(entry)
+    assert adapters.deleted(home) == []
+    assert len(trash.listing(home)) == 1
 
 
 def test_module_names_come_from_keys() -> None:

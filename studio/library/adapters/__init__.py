@@ -1,6 +1,13 @@
 """Adapters on disk: PEFT's files with a studio.json beside them that says where they came from."""
 
-from studio.library.adapters.bases import base_of, trained_elsewhere
+from studio.library.adapters.bases import (
+    BaseMissing,
+    base_of,
+    differences,
+    locate,
+    told,
+    trained_elsewhere,
+)
 from studio.library.adapters.facts import (
     FACTS_FILE,
     AdapterFacts,
@@ -9,6 +16,7 @@ from studio.library.adapters.facts import (
     Origin,
     facts,
 )
+from studio.library.adapters.importing import import_folder, import_path
 from studio.library.adapters.lineage import children, in_library, origin, record_made
 from studio.library.adapters.shelf import (
     add,
@@ -16,7 +24,6 @@ from studio.library.adapters.shelf import (
     delete,
     deleted,
     find,
-    import_folder,
     listing,
     rename,
     restore,
@@ -25,6 +32,7 @@ from studio.library.adapters.shelf import (
 __all__ = [
     "FACTS_FILE",
     "AdapterFacts",
+    "BaseMissing",
     "BaseTold",
     "Made",
     "Origin",
@@ -34,14 +42,18 @@ __all__ = [
     "children",
     "delete",
     "deleted",
+    "differences",
     "facts",
     "find",
     "import_folder",
+    "import_path",
     "in_library",
     "listing",
+    "locate",
     "origin",
     "record_made",
     "rename",
     "restore",
+    "told",
     "trained_elsewhere",
 ]

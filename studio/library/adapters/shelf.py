@@ -11,15 +11,14 @@ import msgspec
 
 from studio.core.errors import StudioError
 from studio.library import adapter_files, trash
+from studio.library.adapters import history, index
 from studio.library.adapters.facts import (
     AdapterFacts,
-    facts,
-    facts_or_problem,
     record,
     recorded,
 )
 from studio.library.adapters.lineage import change, in_library, origin
-from studio.library.files import PARTIAL, add_folder, same_files
+from studio.library.files import add_folder, same_files
 from studio.library.folders import Home, legal_name
 
 LONGEST_TAG = 40
@@ -27,14 +26,7 @@ LONGEST_TAG = 40
 
 def listing(home: Home) -> list[AdapterFacts]:
     """Every adapter of the library, the latest first; broken ones with their `problem`."""
-    if not home.adapters.is_dir():
-        return []
-    folders = [
-        path
-        for path in home.adapters.iterdir()
-        if path.is_dir() and not path.name.startswith(PARTIAL)
-    ]
-    return sorted((facts_or_problem(folder) for folder in folders), key=lambda a: -a.created_at)
+    return sorted(index.read_all(home), key=lambda row: -row.created_at)
 
 
 def find(home: Home, text: str) -> Path:
@@ -78,28 +70,11 @@ def add(home: Home, source: Path, name: str, known: AdapterFacts) -> Path:
     def write(folder: Path) -> None:
         for file in adapter_files.belonging(source):
             shutil.copyfile(file, folder / file.name)
+        history.keep(home, known.run, folder)
         stamped = {"name": title, "created_at": known.created_at or time.time()}
         record(folder, msgspec.structs.replace(known, **stamped))
 
     return add_folder(home.adapters, legal_name(title, "adapter"), write)
-
-
-def import_folder(home: Home, source: Path) -> Path:
-    """Copy an adapter made elsewhere into the library.
-
-    `source` is a PEFT folder or a file inside it. Only the files of an adapter are copied, and
-    no path or model named in them is opened. Raises StudioError when it is no usable adapter.
-    """
-    folder = source.parent if source.is_file() else source
-    found = facts(folder)
-    if folder.absolute().parent == home.adapters.absolute():
-        raise StudioError(
-            "Already in the library",
-            f"{found.name} is an adapter of this library.",
-            "Choose a folder that lies elsewhere.",
-        )
-    named = msgspec.structs.replace(found, imported=True, run="", created_at=time.time())
-    return add(home, folder, found.name, named)
 
 
 def rename(home: Home, folder: Path, name: str) -> AdapterFacts:
