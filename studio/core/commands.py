@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from studio.core.mixing import Mix as Recipe
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag_field="job", tag=str.lower):
     """One piece of work for one engine process, as job.json in the job's folder."""
@@ -41,6 +43,21 @@ class Merge(Job, frozen=True, kw_only=True):
     onto: str = "auto"
 
 
+class Mix(Job, frozen=True, kw_only=True):
+    """Make one adapter of several of the same base, by the recipe `mix`.
+
+    It becomes the folder `out`, or one of the library with the name `name`; with neither nothing
+    is written. `score` also reads each adapter's held-out rows with every adapter and with the mix.
+    Without `base` the adapter is neither checked nor scored.
+    """
+
+    mix: Recipe
+    base: str = ""
+    out: str = ""
+    name: str = ""
+    score: bool = False
+
+
 class Import(Job, frozen=True, kw_only=True):
     """Turn a GGUF file into a safetensors model folder."""
 
@@ -71,9 +88,9 @@ class Probe(Job, frozen=True, kw_only=True):
     """Look for cards that NVML can't see."""
 
 
-AnyJob = Train | Chat | Merge | Import | Score | Measure | Probe
+AnyJob = Train | Chat | Merge | Mix | Import | Score | Measure | Probe
 
-OUTLIVES_CLIENT = (Train, Merge, Import, Score, Probe)
+OUTLIVES_CLIENT = (Train, Merge, Mix, Import, Score, Probe)
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=str.lower):

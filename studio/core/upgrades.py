@@ -17,7 +17,7 @@ from studio.core.recipe import VERSION
 
 Kind = Literal[
     "home", "run", "recipe", "adapter", "settings", "queue", "dataset", "calibrations", "speeds",
-    "cards", "chat",
+    "cards", "chat", "mix",
 ]  # fmt: skip
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -33,6 +33,7 @@ FORMATS: dict[Kind, int] = {
     "speeds": 1,
     "cards": 1,
     "chat": 1,
+    "mix": 1,
 }
 
 # from format n to n + 1, as plain data; each returns what it changed as a new mapping

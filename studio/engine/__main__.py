@@ -28,6 +28,7 @@ _MODULES: dict[type, str] = {
     commands.Train: "train",
     commands.Chat: "chat",
     commands.Merge: "merge",
+    commands.Mix: "mix",
     commands.Import: "convert",
     commands.Score: "score",
     commands.Measure: "measure",

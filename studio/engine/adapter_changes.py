@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from peft.utils.other import get_pattern_key
 
 from studio.core.errors import StudioError
 from studio.library import adapter_files
 from studio.library.adapter_files import AdapterConfig
+from studio.library.adapters import coherence
 from studio.library.models.tensors import Tensor
 
 EMBEDDINGS = ("embed_tokens", "wte", "embed_in", "word_embeddings")
@@ -162,17 +161,15 @@ def _pair(stem: str, embedding: bool) -> tuple[str, str]:
 
 
 def _scale(config: AdapterConfig, module: str, keys: Mapping[str, Tensor], stem: str) -> float:
-    """alpha / rank, or alpha / sqrt(rank) (rsLoRA, arXiv 2312.03732), by the module's patterns."""
-    ranks, alphas = config.whole.get("rank_pattern") or {}, config.whole.get("alpha_pattern") or {}
-    rank = int(ranks.get(get_pattern_key(list(ranks), module), config.rank))
-    alpha = float(alphas.get(get_pattern_key(list(alphas), module), config.alpha))
+    """What the module's B @ A is multiplied by; StudioError where its pair has another rank."""
+    rank = coherence.rank_of(config, module)
     for embedding in (False, True):
         a, b = (keys.get(name) for name in _pair(stem, embedding))
         if a and b and (a.shape[0] != rank or b.shape[-1] != rank):
             raise _damaged(
                 f"The weights for {module} aren't a pair of rank {rank}, as its settings say"
             )
-    return alpha / math.sqrt(rank) if config.whole.get("use_rslora") else alpha / rank
+    return coherence.scale_of(config, module)
 
 
 def _indices(config: AdapterConfig, module: str) -> tuple[int, ...]:

@@ -58,7 +58,7 @@ def choose(home: Home, base: Path, adapter: Path, wanted: str, tick: Tick) -> Ch
         return Choice(base="original")
     if wanted == "trained":
         return Choice(base="trained")
-    rows = _rows(home, known.run) if _room(base) else []
+    rows = rows_of(home, known.run) if room(base) else []
     if not rows:
         return Choice(base="original")
     losses = _losses(base, adapter, rows, tick)
@@ -72,13 +72,13 @@ def as_trained(base: Path) -> AsTrained:
     return AsTrained(quantized_base.layers(weights.read(base)[0]), stored_dtype(base))
 
 
-def _room(base: Path) -> bool:
+def room(base: Path) -> bool:
     """Whether the 16-bit model finds room in memory."""
     size = weights.size(weights.read(base)[0])
     return torch.cuda.is_available() or psutil.virtual_memory().available > 1.3 * size
 
 
-def _rows(home: Home, run: str) -> list[Row]:
+def rows_of(home: Home, run: str) -> list[Row]:
     """Held-out rows of the run that made the adapter, while its folder is there."""
     if not run or Path(run).name != run:
         return []
@@ -99,14 +99,15 @@ def _rows(home: Home, run: str) -> list[Row]:
 def _losses(base: Path, adapter: Path, rows: list[Row], tick: Tick) -> dict[Base, float]:
     dtype = stored_dtype(base)
     model: Any = attach(load_model(base, dtype, device=best_device()), adapter)
-    original = _loss(model, rows, lambda share: tick(share / 2))
+    original = loss(model, rows, lambda share: tick(share / 2))
     quantized_base.put(model.get_base_model(), as_trained(base))
-    trained = _loss(model, rows, lambda share: tick(0.5 + share / 2))
+    trained = loss(model, rows, lambda share: tick(0.5 + share / 2))
     return {"original": original, "trained": trained}
 
 
 @torch.inference_mode()
-def _loss(model: Any, rows: list[Row], tick: Tick) -> float:
+def loss(model: Any, rows: list[Row], tick: Tick) -> float:
+    """The mean loss of these rows' trained tokens, in nats; `tick` hears the share done."""
     total, count = 0.0, 0
     for place, row in enumerate(rows):
         tick(place / len(rows))

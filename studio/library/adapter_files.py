@@ -50,6 +50,8 @@ KNOWN_FILES = (
     "README.md",
     "LICENSE",
     "LICENSE.txt",
+    "mix.yaml",
+    "passport.json",
     "chat_template.jinja",
     "tokenizer.json",
     "tokenizer_config.json",

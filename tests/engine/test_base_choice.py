@@ -73,7 +73,7 @@ def test_both_are_scored_as_plain_transformers_would(home: Home, tiny_model: Pat
             load_model(tiny_model, torch.float32, bits=4, device=torch.device("cpu")), adapter
         ),
     }
-    rows = base_choice._rows(home, RUN)
+    rows = base_choice.rows_of(home, RUN)
     for name, model in live.items():
         losses = [
             model(

@@ -18,6 +18,7 @@ from studio.client.actions.estimating import (
 from studio.client.actions.jobs import Outcome, run_job, wait
 from studio.client.actions.measuring import measure
 from studio.client.actions.merging import free_out, merge, model_folder
+from studio.client.actions.mixing import ingredients, mix, mix_problems
 from studio.client.actions.models import (
     download_model,
     import_folder,
@@ -74,11 +75,14 @@ __all__ = [
     "import_folder",
     "import_gguf",
     "import_model",
+    "ingredients",
     "install_parts",
     "load",
     "machine_now",
     "measure",
     "merge",
+    "mix",
+    "mix_problems",
     "model_facts",
     "model_folder",
     "open_chat",

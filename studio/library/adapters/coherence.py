@@ -229,6 +229,13 @@ def alpha_of(config: AdapterConfig, module: str) -> float:
     return float(_of_pattern(config.whole.get("alpha_pattern"), module, config.alpha))
 
 
+def scale_of(config: AdapterConfig, module: str) -> float:
+    """What a module's B @ A is multiplied by: alpha / rank, or alpha / sqrt(rank) (rsLoRA, arXiv
+    2312.03732)."""
+    alpha, rank = alpha_of(config, module), rank_of(config, module)
+    return alpha / math.sqrt(rank) if config.whole.get("use_rslora") else alpha / rank
+
+
 def _of_pattern(patterns: Any, module: str, default: float) -> float:
     """The first pattern that the module's name ends in, as peft looks for it."""
     for pattern, value in (patterns or {}).items():

@@ -1,0 +1,64 @@
+"""A mix on a loaded model: its weights can change while the base stays where it is."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from peft import PeftModel, get_peft_model
+
+from studio.core.mixing import Mix
+from studio.engine.mixed_adapter import Adapters, config
+
+
+class LiveMix:
+    """One mix, as an adapter of its own on PEFT's model around the base."""
+
+    def __init__(self, model: Any, name: str, mix: Mix) -> None:
+        """Put it on; `model` below is PEFT's from then on."""
+        self.model: PeftModel = model
+        self._name = name
+        self._files = ExitStack()
+        self._mix = mix
+        self._opened = Adapters(tuple(one.adapter for one in mix.adapters), self._files)
+        try:
+            self._put_on(model)
+        except BaseException:
+            self._files.close()
+            raise
+
+    def can_become(self, mix: Mix) -> bool:
+        """Whether `change` takes this mix: the same adapters, and as wide as before."""
+        folders = [one.adapter for one in mix.adapters]
+        same = folders == [one.adapter for one in self._mix.adapters]
+        return same and self._opened.rank(mix) == self._opened.rank(self._mix)
+
+    @torch.no_grad()
+    def change(self, mix: Mix) -> None:
+        """Speak as this mix from now on; the base isn't touched, nor any other adapter."""
+        for layer, a, b, _ in self._opened.mixed(mix):
+            for place, half in zip(self._places(layer), (a, b), strict=True):
+                place.data.copy_(half)
+        self._mix = mix
+
+    def close(self) -> None:
+        """Let go of the adapters' files; the model keeps what was put on it."""
+        self._files.close()
+
+    def _put_on(self, model: Any) -> None:
+        settings = config(self._mix, self._opened)
+        if isinstance(model, PeftModel):
+            model.add_adapter(self._name, settings)
+            self.model = model
+        else:
+            self.model = get_peft_model(model, settings, adapter_name=self._name)
+        self.model.set_adapter(self._name, inference_mode=True)
+        self.model.eval()
+        self.change(self._mix)
+
+    def _places(self, layer: str) -> tuple[Any, Any]:
+        module: Any = self.model.get_base_model().get_submodule(layer)
+        if self._name in module.lora_A:
+            return module.lora_A[self._name].weight, module.lora_B[self._name].weight
+        return module.lora_embedding_A[self._name], module.lora_embedding_B[self._name]
