@@ -58,6 +58,27 @@ class Mix(Job, frozen=True, kw_only=True):
     score: bool = False
 
 
+class Export(Job, frozen=True, kw_only=True):
+    """Write a model, or base + adapter, in a form that other programs read.
+
+    `format` is one of core/exporting.py's, `model` the base of the adapter or, without one, what is
+    exported itself. `dtype` and `quantization` are among those that the format names, `system` is a
+    system prompt for formats that hold one, `onto` as in Merge. `check` is how much of the passport
+    is taken: "full", "quick" or "none". `settings` is what else a format wants to know, by name.
+    """
+
+    format: str
+    out: str
+    model: str
+    adapter: str = ""
+    dtype: str = "auto"
+    quantization: str = ""
+    system: str = ""
+    onto: str = "auto"
+    check: str = "full"
+    settings: dict[str, str] = {}
+
+
 class Import(Job, frozen=True, kw_only=True):
     """Turn a GGUF file into a safetensors model folder."""
 
@@ -88,9 +109,9 @@ class Probe(Job, frozen=True, kw_only=True):
     """Look for cards that NVML can't see."""
 
 
-AnyJob = Train | Chat | Merge | Mix | Import | Score | Measure | Probe
+AnyJob = Train | Chat | Merge | Mix | Export | Import | Score | Measure | Probe
 
-OUTLIVES_CLIENT = (Train, Merge, Mix, Import, Score, Probe)
+OUTLIVES_CLIENT = (Train, Merge, Mix, Export, Import, Score, Probe)
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="command", tag=str.lower):

@@ -17,7 +17,7 @@ from studio.core.recipe import VERSION
 
 Kind = Literal[
     "home", "run", "recipe", "adapter", "settings", "queue", "dataset", "calibrations", "speeds",
-    "cards", "chat", "mix",
+    "cards", "chat", "mix", "export",
 ]  # fmt: skip
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -34,6 +34,7 @@ FORMATS: dict[Kind, int] = {
     "cards": 1,
     "chat": 1,
     "mix": 1,
+    "export": 1,
 }
 
 # from format n to n + 1, as plain data; each returns what it changed as a new mapping

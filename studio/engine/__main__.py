@@ -29,6 +29,7 @@ _MODULES: dict[type, str] = {
     commands.Chat: "chat",
     commands.Merge: "merge",
     commands.Mix: "mix",
+    commands.Export: "export.job",
     commands.Import: "convert",
     commands.Score: "score",
     commands.Measure: "measure",

@@ -174,10 +174,12 @@ def greedy(
     stop: frozenset[int],
     max_new_tokens: int,
     tick: Callable[[], None] = lambda: None,
+    choose: Callable[[torch.Tensor], torch.Tensor] = lambda logits: logits.argmax(-1),
 ) -> list[list[int]]:
     """Greedy answers to prompts of about the same length, in one batch padded on the left.
 
-    `tick` is called before every token and may raise to break off.
+    `tick` is called before every token and may raise to break off. `choose` takes one id for each
+    row of logits, where it shall not be the likeliest.
     """
     ids, mask = _pad_left(prompts, next(iter(stop), 0), model.device)
     positions = (mask.cumsum(-1) - 1).clamp_min(0)
@@ -194,7 +196,7 @@ def greedy(
             use_cache=True,
             **options,
         )
-        cache, chosen = out.past_key_values, out.logits[:, -1].argmax(-1)
+        cache, chosen = out.past_key_values, choose(out.logits[:, -1])
         for row, token in enumerate(chosen.tolist()):
             if token in stop:
                 open_rows.discard(row)

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from studio.library import adapters
-from studio.library.adapters import AdapterFacts
+from studio.engine import ends
+from studio.engine.export import cards
 from studio.library.files import write_whole
 from studio.library.models import inspect
 from studio.library.models.facts import NOTE
@@ -26,7 +26,7 @@ _LARGEST_BYTES = 256 * 2**20
 
 
 def write(
-    base: Path, adapter: Path, folder: Path, *, name: str, dtype: torch.dtype | None,
+    base: Path, adapter: Path | None, folder: Path, *, name: str, dtype: torch.dtype | None,
     said: Mapping[str, object],
 ) -> None:  # fmt: skip
     """Fill a folder of merged weights so that plain transformers loads it.
@@ -35,19 +35,25 @@ def write(
     goes before the base's, since it was trained with it, and its tokenizer where the vocabulary
     is no longer the base's. `said` are the settings of config.json that the merge changed.
     """
-    if "vocab_size" in said:
+    if adapter and "vocab_size" in said:
         for file in sorted(adapter.glob("*token*.json")):
             shutil.copyfile(file, folder / file.name)
     for file in sorted(base.iterdir()):
         if _belongs(file) and not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)
-    if (adapter / _TEMPLATE).is_file():
+    if adapter and (adapter / _TEMPLATE).is_file():
         shutil.copyfile(adapter / _TEMPLATE, folder / _TEMPLATE)
     _write_config(base, folder, dtype, said)
     _write_index(base, folder)
-    known, licence = adapters.facts(adapter), inspect(base).licence
-    write_whole(folder / "README.md", _card(name, base.name, known, licence))
-    write_whole(folder / NOTE, json.dumps({"name": name, "licence": licence}))
+    _write_ends(folder)
+    write_whole(folder / NOTE, json.dumps({"name": name, "licence": inspect(base).licence}))
+    loads = ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
+    loads += [f'{part} = Auto{kind}.from_pretrained("{name}")' for part, kind in _PARTS]
+    merged = f"{base.name} with an adapter merged in." if adapter else f"{base.name}."
+    cards.write(folder, name=name, model=base, adapter=adapter, what=merged, usage=loads)
+
+
+_PARTS = (("model", "ModelForCausalLM"), ("tokenizer", "Tokenizer"))
 
 
 def _belongs(file: Path) -> bool:
@@ -83,23 +89,18 @@ def _write_index(base: Path, folder: Path) -> None:
     write_whole(folder / _INDEX, json.dumps(index, indent=2) + "\n")
 
 
-def _card(name: str, base: str, known: AdapterFacts, licence: str) -> str:
-    front = f"license: {licence}\n" if licence else ""
-    dataset = Path(known.dataset).name
-    trained = f" It was trained on the dataset {dataset}." if dataset else ""
-    return (
-        f"---\n{front}library_name: transformers\npipeline_tag: text-generation\n---\n\n"
-        f"# {name}\n\n"
-        f"{base} with the adapter {known.name} merged in ({known.method}, rank {known.rank}, "
-        f"alpha {known.alpha:g}).{trained} Made with Finetune Studio.\n\n"
-        "```python\n"
-        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f'model = AutoModelForCausalLM.from_pretrained("{name}")\n'
-        f'tokenizer = AutoTokenizer.from_pretrained("{name}")\n'
-        "```\n\n"
-        "passport.json, where it is there, holds how closely this model agrees with the adapter\n"
-        "it came from. The base's licence applies.\n"
-    )
+def _write_ends(folder: Path) -> None:
+    """Name the token that ends a turn in the generation settings: without it an answer runs on in
+    every program that reads no chat template."""
+    path = folder / "generation_config.json"
+    settings = _json(path) if path.is_file() else {}
+    config = _json(folder / "config.json")
+    named = settings.get("eos_token_id", config.get("eos_token_id"))
+    known = [] if named is None else named if isinstance(named, list) else [named]
+    missing = sorted(ends.of_folder(folder) - set(known))
+    if missing:
+        settings["eos_token_id"] = [*known, *missing]
+        write_whole(path, json.dumps(settings, indent=2) + "\n")
 
 
 def _json(path: Path) -> dict[str, Any]:

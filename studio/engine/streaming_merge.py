@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import safe_open
@@ -55,7 +56,7 @@ class Output:
 class Plan:
     """All that is to be written, and what config.json has to say of it that the base's doesn't."""
 
-    adapter: Path
+    adapter: Path | None
     outputs: tuple[Output, ...]
     settings: dict[str, object]
 
@@ -65,8 +66,9 @@ class Plan:
         return sum(output.bytes for output in self.outputs)
 
 
-def plan(base: Path, adapter: Path, dtype: torch.dtype | None = None) -> Plan:
-    """Match every tensor of the adapter with the weight it changes. `dtype` None keeps the base's.
+def plan(base: Path, adapter: Path | None, dtype: torch.dtype | None = None) -> Plan:
+    """Match every tensor of the adapter with the weight it changes; without one nothing changes but
+    the number format. `dtype` None keeps the base's.
 
     A head that was tied to the embeddings is written apart once one of the two differs. Raises
     StudioError when adapter and base don't fit, the adapter can't be merged, or the base is
@@ -76,8 +78,8 @@ def plan(base: Path, adapter: Path, dtype: torch.dtype | None = None) -> Plan:
     settings = _settings_of(config)
     embeddings = adapter_changes.embeddings(tensors)
     tied = bool(embeddings) and bool(settings.get("tie_word_embeddings", _no_head(tensors)))
-    changes = adapter_changes.changes(adapter, tensors, tied=tied)
-    keys = adapter_files.read_tensors(adapter)
+    changes = adapter_changes.changes(adapter, tensors, tied=tied) if adapter else {}
+    keys = adapter_files.read_tensors(adapter) if adapter else {}
     said: dict[str, object] = {}
     if tied and _parted(changes, embeddings):
         said["tie_word_embeddings"] = False
@@ -101,7 +103,7 @@ def write(
     adapter was trained on, where that was something else (a quantized one).
     """
     whole, done = max(1, todo.bytes), 0
-    with safe_open(todo.adapter / adapter_files.WEIGHTS, "pt") as parts:
+    with _parts(todo.adapter) as parts:
         for file, outputs in _by_file(todo).items():
             with (folder / file.name).open("wb") as out:
                 out.write(_header(file, outputs))
@@ -109,6 +111,15 @@ def write(
                     _write_tensor(out.write, output, parts, held)
                     done += output.bytes
                     tick(done / whole)
+
+
+def _parts(adapter: Path | None) -> contextlib.AbstractContextManager[Parts]:
+    """The adapter's tensors; nothing is asked of them where there is none."""
+    if adapter is None:
+        return contextlib.nullcontext(cast(Parts, None))
+    return cast(
+        contextlib.AbstractContextManager[Parts], safe_open(adapter / adapter_files.WEIGHTS, "pt")
+    )
 
 
 def _output(

@@ -235,8 +235,8 @@ class Engine:
 
 
 def _sweep_target(folder: Path) -> None:
-    """Delete what a killed merge or import had written, which lies beside its target."""
+    """Delete what a killed merge, export or import had written, which lies beside its target."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         job = jobs.job_of(folder)
-        if isinstance(job, commands.Merge | commands.Import):
+        if isinstance(job, commands.Merge | commands.Export | commands.Import):
             sweep_partials(Path(job.out).parent, Path(job.out).name)

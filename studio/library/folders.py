@@ -54,6 +54,11 @@ class Home:
         return self.root / "chats"
 
     @property
+    def exports(self) -> Path:
+        """What is known of exports, each a folder: numbers, and examples that stay here."""
+        return self.root / "exports"
+
+    @property
     def trash(self) -> Path:
         return self.root / "trash"
 

@@ -357,7 +357,7 @@ def test_the_passport_tells_a_lost_adapter(
     assert good["kl"] < 1e-4 < good["kl_without_adapter"]
     written = json.loads((tmp_path / "good" / "passport.json").read_text("utf-8"))
     assert written == msgspec.to_builtins(good)
-    assert all(isinstance(value, int | float) or len(value) < 10 for value in written.values())
+    assert not {"prompt", "answer", "text", "examples"} & set(written)
 
     def lose(parts: object, change: adapter_changes.Change, rows: slice) -> torch.Tensor:
         return torch.zeros(1, 1)

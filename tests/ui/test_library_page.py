@@ -300,7 +300,11 @@ def test_a_target_that_wont_do_is_said_in_the_dialog(
 
 
 def test_grades_in_words() -> None:
-    numbers = {"positions": 10, "top1": 1.0, "kl": 1e-6, "kl_without_adapter": 2.0}
+    numbers = {
+        "runtime": "transformers", "precision": "float32", "dtype": "float32", "prompts": 4,
+        "positions": 10, "top1": 1.0, "agreement": 1.0, "kl": 1e-6, "kl_max": 1e-5,
+        "kl_without_adapter": 2.0,
+    }  # fmt: skip
     assert grade({"passport": {"grade": "pass"} | numbers})[:2] == ("Passed", "ok")
     assert grade({"passport": {"grade": "fail"} | numbers})[:2] == ("Failed", "err")
     assert grade({"passport": None})[:2] == ("Not checked", "warn")

@@ -20,6 +20,7 @@ def modules() -> tuple[ModuleType, ...]:
         datasets,
         doctor,
         estimate,
+        export,
         merge,
         mix,
         models,
@@ -48,6 +49,7 @@ def modules() -> tuple[ModuleType, ...]:
         mix,
         merge,
         parts,
+        export,
         settings,
         doctor,
     )

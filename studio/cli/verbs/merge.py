@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from studio.cli.console import Console, size
 from studio.cli.interrupts import watched
+from studio.cli.verbs.export import passport_lines
 from studio.client import actions
 from studio.core.commands import Cancel
 from studio.library import adapters
@@ -68,11 +69,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     told = [f"Model    {result['path']} ({size(result['bytes'])})"]
     if choice := result.get("base"):
         told.append(f"Base     {BASES[choice['base']]}{_losses(choice)}")
-    passport = result.get("passport")
-    if passport:
-        agree = f"{passport['top1']:.1%} of tokens agree" if "top1" in passport else ""
-        told.append(f"Check    {passport.get('grade', 'done')}: {agree} with the live adapter")
-    return told
+    return told + passport_lines(result.get("passport"))
 
 
 def _losses(choice: dict[str, Any]) -> str:

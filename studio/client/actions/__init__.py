@@ -15,6 +15,7 @@ from studio.client.actions.estimating import (
     model_facts,
     read_config,
 )
+from studio.client.actions.exporting import export, export_job
 from studio.client.actions.jobs import Outcome, run_job, wait
 from studio.client.actions.measuring import measure
 from studio.client.actions.merging import free_out, merge, model_folder
@@ -69,6 +70,8 @@ __all__ = [
     "enqueue",
     "estimate",
     "examine",
+    "export",
+    "export_job",
     "follow_queue",
     "follow_run",
     "free_out",

@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from studio.core import run_state
 from studio.core.commands import Cancel, Merge
 from studio.core.errors import StudioError
 from studio.core.events import AnyEvent
+from studio.core.passport import Passport, reasons, verdict
 from studio.core.run_state import RunState
 from studio.library import adapters, jobs
 from studio.library.adapters import AdapterFacts
@@ -143,14 +145,11 @@ def grade(result: dict[str, Any]) -> tuple[str, str, str]:
     passport = result.get("passport")
     if not passport:
         return "Not checked", "warn", "There was too little free memory to check the merged model."
-    words = (
-        f"Over {passport['positions']} tokens the merged model and the live adapter agree on "
-        f"{passport['top1']:.1%} of the likeliest tokens; KL divergence {passport['kl']:.2g} nats "
-        f"a token (without the adapter {passport['kl_without_adapter']:.2g})."
-    )
-    if passport["grade"] == "pass":
+    found = msgspec.convert(passport, Passport)
+    words = verdict(found)
+    if found.grade == "pass":
         return "Passed", "ok", words
-    return "Failed", "err", words + " Don't use it for what the adapter was trained for."
+    return "Failed", "err", " ".join([words, *(reason.text for reason in reasons(found))])
 
 
 def _remove(folder: Path) -> None:

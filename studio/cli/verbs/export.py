@@ -1,0 +1,118 @@
+"""export: an adapter or a model in a form that other programs read, checked and with a passport."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from studio.cli.console import Console, size, table
+from studio.cli.interrupts import watched
+from studio.client import actions
+from studio.core import exporting, passport
+from studio.core.commands import Cancel
+from studio.core.errors import StudioError
+from studio.core.passport import Passport
+from studio.library import adapters
+from studio.library.folders import Home
+
+if TYPE_CHECKING:
+    from studio.cli.verbs import Parsers
+
+
+def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
+    """Add the parser of export."""
+    about = (
+        "Write an adapter on its base, or a model, in a form that other programs read, and check "
+        "it against the live model in its own runtime. Exit status 1 where it answers otherwise."
+    )
+    one = parsers.add_parser(
+        "export", parents=[shared], help="export an adapter or a model", description=about
+    )
+    one.add_argument("what", nargs="?", choices=("formats",), help="formats: what there is")
+    one.add_argument("--adapter", metavar="DIR", help="an adapter: folder or name")
+    one.add_argument("--model", metavar="DIR", help="a model, exported as it is")
+    one.add_argument("--base", metavar="DIR", help="the model, where the adapter's own isn't found")
+    one.add_argument("--format", metavar="FORMAT", help="see: finetune-studio export formats")
+    one.add_argument("--out", type=Path, metavar="PATH", help="a new or empty folder")
+    one.add_argument("--dtype", choices=exporting.DTYPES, default="auto")
+    one.add_argument("--quantization", metavar="KIND", default="", help="of those of the format")
+    one.add_argument("--system", metavar="TEXT", default="", help="a system prompt to keep")
+    one.add_argument("--onto", choices=("auto", "original", "trained"), default="auto",
+                     help="for an adapter of QLoRA, as in merge")  # fmt: skip
+    one.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
+                     help="what else a format wants to know")  # fmt: skip
+    check = one.add_mutually_exclusive_group()
+    check.add_argument("--no-check", dest="check", action="store_const", const="none")
+    check.add_argument("--quick-check", dest="check", action="store_const", const="quick")
+    one.set_defaults(run=_export, check="full", homeless=lambda options: options.what == "formats")
+
+
+def _export(home: Home, options: argparse.Namespace, console: Console) -> int:
+    if options.what == "formats":
+        console.result(msgspec.to_builtins(exporting.FORMATS), _formats())
+        return 0
+    _refuse_incomplete(options)
+    adapter = adapters.find(home, options.adapter) if options.adapter else None
+    named = options.base or options.model
+    job = actions.export_job(
+        home, options.format, options.out,
+        adapter=adapter,
+        model=actions.model_folder(home, named) if named else None,
+        dtype=options.dtype, quantization=options.quantization, system=options.system,
+        onto=options.onto, check=options.check, settings=_settings(options.set),
+    )  # fmt: skip
+    with watched(Cancel, console.remark) as presses:
+        result = actions.export(home, job, hear=console.hear, orders=presses.order)
+    console.result(result, lines(result))
+    return int((result["passport"] or {}).get("grade") == "fail")
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """An export for people, with its passport in words."""
+    told = [f"Written  {result['path']} ({size(result['bytes'])})"]
+    return told + passport_lines(result.get("passport"))
+
+
+def passport_lines(plain: dict[str, Any] | None) -> list[str]:
+    """A passport for people: the grade, what was measured, and each reason it isn't passed."""
+    if not plain:
+        return ["Check    none"]
+    found = msgspec.convert(plain, Passport)
+    told = [f"Check    {found.grade}: {passport.verdict(found)}"]
+    for reason in passport.reasons(found):
+        told += [f"         {reason.name}: {reason.text}", f"         → {reason.fix}"]
+    return told
+
+
+def _formats() -> list[str]:
+    rows = [
+        (each.id, each.title, ", ".join(each.readers), _kinds(each)) for each in exporting.FORMATS
+    ]
+    return table(rows, ("FORMAT", "WHAT", "READ BY", "CHOICES"))
+
+
+def _kinds(format: exporting.Format) -> str:
+    names = [each.id for each in format.quantizations] or list(format.dtypes)
+    return " ".join(names)
+
+
+def _refuse_incomplete(options: argparse.Namespace) -> None:
+    missing = [name for name in ("format", "out") if not getattr(options, name)]
+    if not options.adapter and not options.model:
+        missing.append("adapter (or --model)")
+    if missing:
+        raise StudioError(
+            "Something is missing",
+            f"An export needs --{', --'.join(missing)}.",
+            "See finetune-studio export --help.",
+        )
+
+
+def _settings(pairs: list[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise StudioError("Wrong setting", f"“{pair}” isn't NAME=VALUE.", "Write it so.")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
