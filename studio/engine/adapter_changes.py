@@ -13,6 +13,7 @@ from studio.core.errors import StudioError
 from studio.library import adapter_files
 from studio.library.adapter_files import AdapterConfig
 from studio.library.adapters import coherence
+from studio.library.models import weights
 from studio.library.models.tensors import Tensor
 
 EMBEDDINGS = ("embed_tokens", "wte", "embed_in", "word_embeddings")
@@ -23,6 +24,9 @@ class Parts(Protocol):
 
     def get_tensor(self, name: str) -> torch.Tensor:
         """One of its tensors by name."""
+
+    def get_slice(self, name: str) -> Any:
+        """The same, of which only the rows that are asked for are read."""
 
 
 @dataclass(frozen=True)
@@ -47,47 +51,50 @@ class Change:
     @property
     def by_rows(self) -> bool:
         """Whether some rows can be changed without the others."""
-        return not (self.whole or self.magnitude or self.bias or self.rows or self.flipped)
+        return not (self.magnitude and self.flipped)
 
     def apply(self, weight: torch.Tensor, parts: Parts, rows: slice = slice(None)) -> torch.Tensor:
         """The changed tensor in float32. `weight` (float32, out x in; of these rows alone, which
-        takes a change `by_rows`) may be overwritten."""
+        takes a change `by_rows`) may be overwritten, and counts for nothing where a `whole` one
+        takes its place."""
         if self.whole:
-            weight = parts.get_tensor(self.whole).float().clone()
+            weight = parts.get_slice(self.whole)[rows].float().clone()
         if self.a:
             added = product(parts, self, rows)
             if self.magnitude:
-                weight = _with_lengths(weight, added, parts.get_tensor(self.magnitude), self)
+                lengths = parts.get_tensor(self.magnitude).flatten()
+                weight = _with_lengths(weight, added, lengths, self, rows)
             else:
                 weight.add_(added)
         if self.bias:
             weight.add_(parts.get_tensor(self.bias).float() * self.scale)
         if self.rows:
-            put = parts.get_tensor(self.rows).float()
-            weight.index_copy_(0, torch.tensor(self.indices), put)
+            _put_rows(weight, parts.get_tensor(self.rows).float(), self.indices, rows.start or 0)
         return weight
 
 
 def product(parts: Parts, change: Change, rows: slice = slice(None)) -> torch.Tensor:
     """scale x B @ A in float32, in the shape of the weight that it is added to (of these rows)."""
     a, b = parts.get_tensor(change.a).float(), parts.get_tensor(change.b).float()
-    found: torch.Tensor = b[rows] @ a
-    return (found.T if change.flipped else found).mul_(change.scale)
+    found: torch.Tensor = (b @ a[:, rows]).T if change.flipped else b[rows] @ a
+    return found.mul_(change.scale)
 
 
-def changes(adapter: Path, base: Mapping[str, Tensor], *, tied: bool) -> dict[str, Change]:
+def changes(
+    adapter: Path, base: Mapping[str, Tensor], *, tied: bool, model_type: str = ""
+) -> dict[str, Change]:
     """What the adapter does to each tensor of the base that it changes, by the tensor's name.
 
     `tied` says that the head is the embeddings; a head that becomes another has the name that it
-    would have. Raises StudioError, naming them, where tensors of the adapter have no place in the
-    base or no meaning here.
+    would have. `model_type` is the base's. Raises StudioError, naming them, where tensors of the
+    adapter have no place in the base or no meaning here.
     """
     config, keys = adapter_files.read_config(adapter), adapter_files.read_tensors(adapter)
     _refuse_unmergeable(config)
     found: dict[str, Change] = {}
     strays: list[str] = []
     for key in keys:
-        name, change = _change(config, key, keys, base, tied)
+        name, change = _change(config, key, keys, base, tied, model_type)
         if not name:
             strays.append(key)
         elif change is not None:
@@ -119,7 +126,7 @@ def embeddings(base: Mapping[str, Tensor]) -> str:
 
 def _change(
     config: AdapterConfig, key: str, keys: Mapping[str, Tensor], base: Mapping[str, Tensor],
-    tied: bool,
+    tied: bool, model_type: str,
 ) -> tuple[str, Change | None]:  # fmt: skip
     """The tensor that this key changes ("" for none), and how; None where another key says it."""
     plain = key.removeprefix(adapter_files.PREFIX)
@@ -142,7 +149,7 @@ def _change(
     if key == pair[1]:
         return weight, None
     scale = _scale(config, module, keys, stem)
-    flipped = "embedding" in part or bool(config.whole.get("fan_in_fan_out"))
+    flipped = "embedding" in part or weights.stored_transposed(model_type, module)
     return weight, Change(a=pair[0], b=pair[1], scale=scale, flipped=flipped)
 
 
@@ -194,12 +201,21 @@ def _joined(one: Change, other: Change) -> Change:
 
 
 def _with_lengths(
-    weight: torch.Tensor, added: torch.Tensor, magnitude: torch.Tensor, change: Change
+    weight: torch.Tensor, added: torch.Tensor, wanted: torch.Tensor, change: Change, rows: slice
 ) -> torch.Tensor:
     whole = weight.add_(added)
     lengths = torch.linalg.norm(whole.T if change.flipped else whole, dim=1)
-    factor = (magnitude.float().flatten() / lengths)[:, None]
+    factor = (wanted.float()[slice(None) if change.flipped else rows] / lengths)[:, None]
     return whole.mul_(factor.T if change.flipped else factor)
+
+
+def _put_rows(
+    weight: torch.Tensor, new: torch.Tensor, indices: tuple[int, ...], begin: int
+) -> None:
+    """Put the rows at those indices that `weight`, which begins at the row `begin`, has."""
+    places = torch.tensor(indices, device=weight.device) - begin
+    here = (places >= 0) & (places < weight.shape[0])
+    weight.index_copy_(0, places[here], new[here])
 
 
 def _check_shape(

@@ -16,8 +16,9 @@ from studio.core.errors import StudioError
 from studio.engine import quantized_base
 from studio.engine.conversation import attach
 from studio.engine.data import Row, Rows
+from studio.engine.decided import decided_before
 from studio.engine.load import load_model, stored_dtype
-from studio.engine.precision import best_device
+from studio.engine.precision import NAMES, best_device
 from studio.engine.quantized_base import AsTrained
 from studio.library import adapters
 from studio.library.folders import Home, JobFolder
@@ -61,15 +62,20 @@ def choose(home: Home, base: Path, adapter: Path, wanted: str, tick: Tick) -> Ch
     rows = rows_of(home, known.run) if room(base) else []
     if not rows:
         return Choice(base="original")
-    losses = _losses(base, adapter, rows, tick)
+    losses = _losses(home, base, adapter, rows, tick)
     best: Base = "trained" if losses["trained"] < losses["original"] else "original"
     positions = sum(int((row.labels[1:] >= 0).sum()) for row in rows)
     return Choice(base=best, losses=losses, positions=positions)
 
 
-def as_trained(base: Path) -> AsTrained:
-    """What turns the weights of this base into those of its 4-bit form, in its stored type."""
-    return AsTrained(quantized_base.layers(weights.read(base)[0]), stored_dtype(base))
+def as_trained(home: Home, base: Path, adapter: Path) -> AsTrained:
+    """What turns the weights of this base into those that this adapter was trained on: 4-bit
+    layers in the number format that its run decided on, or the base's own where that isn't known.
+    """
+    run = adapters.facts(adapter).run
+    known = decided_before(JobFolder(home.runs / run)) if _is_name(run) else None
+    dtype = NAMES.get(known.dtype) if known else None
+    return AsTrained(quantized_base.layers(weights.read(base)[0]), dtype or stored_dtype(base))
 
 
 def room(base: Path) -> bool:
@@ -80,7 +86,7 @@ def room(base: Path) -> bool:
 
 def rows_of(home: Home, run: str) -> list[Row]:
     """Held-out rows of the run that made the adapter, while its folder is there."""
-    if not run or Path(run).name != run:
+    if not _is_name(run):
         return []
     try:
         rows = Rows.open(JobFolder(home.runs / run).data / "eval.arrow")
@@ -96,11 +102,18 @@ def rows_of(home: Home, run: str) -> list[Row]:
     return taken
 
 
-def _losses(base: Path, adapter: Path, rows: list[Row], tick: Tick) -> dict[Base, float]:
+def _is_name(run: str) -> bool:
+    """An adapter made elsewhere may say anything."""
+    return run not in ("", ".", "..") and Path(run).name == run
+
+
+def _losses(
+    home: Home, base: Path, adapter: Path, rows: list[Row], tick: Tick
+) -> dict[Base, float]:
     dtype = stored_dtype(base)
     model: Any = attach(load_model(base, dtype, device=best_device()), adapter)
     original = loss(model, rows, lambda share: tick(share / 2))
-    quantized_base.put(model.get_base_model(), as_trained(base))
+    quantized_base.put(model.get_base_model(), as_trained(home, base, adapter))
     trained = loss(model, rows, lambda share: tick(0.5 + share / 2))
     return {"original": original, "trained": trained}
 

@@ -32,6 +32,7 @@ class Places:
     """Where the weights of a model hang, by name, as they were before anything was put on it."""
 
     def __init__(self, model: nn.Module) -> None:
+        self.model_type = str(getattr(getattr(model, "config", None), "model_type", ""))
         self._owners: dict[str, tuple[nn.Module, str]] = {}
         for path, module in model.named_modules():
             for name, weight in module._parameters.items():
@@ -113,7 +114,9 @@ def size(places: Places, adapter: Path, tied: bool) -> int | None:
 
 def _changes(places: Places, adapter: Path, tied: bool) -> dict[str, Change] | None:
     try:
-        found = adapter_changes.changes(adapter, places.shapes(), tied=tied)
+        found = adapter_changes.changes(
+            adapter, places.shapes(), tied=tied, model_type=places.model_type
+        )
     except StudioError:
         return None  # PEFT may know what this is, or say better why it doesn't fit
     fine = all(
@@ -138,7 +141,7 @@ def _affected(
 
 
 def _changed(weight: torch.Tensor, change: Change, parts: Parts) -> torch.Tensor:
-    if not change.by_rows or weight.dim() != 2:
+    if change.whole or not change.by_rows or weight.dim() != 2:
         return change.apply(weight.to(torch.float32, copy=True), parts).to(weight.dtype)
     made = torch.empty_like(weight)
     rows = max(1, _PIECE_VALUES // max(1, weight.shape[1]))
@@ -163,3 +166,7 @@ class _On:
         """One of its tensors by name."""
         found: torch.Tensor = self._file.get_tensor(name)
         return found.to(self._device)
+
+    def get_slice(self, name: str) -> Any:
+        """The same, of which rows can be taken."""
+        return self.get_tensor(name)

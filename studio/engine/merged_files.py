@@ -74,9 +74,16 @@ def _write_config(
             part.update({key: value for key, value in said.items() if key in part})
     config.update(said)
     if dtype is not None:
-        config.pop("torch_dtype", None)
-        config["dtype"] = str(dtype).removeprefix("torch.")
+        _say_dtype(config, str(dtype).removeprefix("torch."))
     write_whole(path, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def _say_dtype(config: dict[str, Any], name: str) -> None:
+    config.pop("torch_dtype", None)
+    config["dtype"] = name
+    for part in config.values():
+        if isinstance(part, dict) and {"dtype", "torch_dtype"} & set(part):
+            _say_dtype(part, name)
 
 
 def _write_index(base: Path, folder: Path) -> None:

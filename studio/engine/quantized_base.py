@@ -24,7 +24,8 @@ def layers(tensors: Mapping[str, Tensor]) -> frozenset[str]:
 class AsTrained:
     """Turns a weight into what the 4-bit model computed with, in float32.
 
-    `dtype` is the type that the run held its base in, and computed in.
+    `dtype` is the type that the run held its base in: what isn't in 4 bits is rounded to it, and
+    the linear layers were before they went into 4 bits, and when they came out of them.
     """
 
     def __init__(self, names: Iterable[str], dtype: torch.dtype) -> None:
@@ -32,11 +33,17 @@ class AsTrained:
 
     def __call__(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         if name not in self._names:
-            return weight
+            return weight.to(self._dtype).float()
         packed, state = quantize_4bit(
             weight.to(self._dtype), blocksize=64, compress_statistics=True, quant_type="nf4"
         )
         return dequantize_4bit(packed, state).float()
+
+    def touches(self, name: str, stored: torch.dtype | None) -> bool:
+        """Whether it makes another of a weight that is stored in this type."""
+        if stored is None:
+            return False
+        return name in self._names or torch.promote_types(stored, self._dtype) != self._dtype
 
 
 @torch.no_grad()

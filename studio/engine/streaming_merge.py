@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from safetensors import safe_open
@@ -29,8 +29,16 @@ _PIECE_VALUES = 1 << 22
 Tick = Callable[[float], None]
 """Told the share done so far, up to 1; may raise to break off."""
 
-Quantize = Callable[[str, torch.Tensor], torch.Tensor]
-"""A base weight by name and in float32, as the model that was trained held it; float32."""
+
+class Quantize(Protocol):
+    """Turns the base's weights into those that the trained model held."""
+
+    def __call__(self, name: str, weight: torch.Tensor) -> torch.Tensor:
+        """One of them; both in float32, and whole."""
+
+    def touches(self, name: str, stored: torch.dtype | None) -> bool:
+        """Whether it makes another of a weight that is stored in this type (None: no type that
+        is computed with)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,13 @@ def plan(base: Path, adapter: Path | None, dtype: torch.dtype | None = None) -> 
     settings = _settings_of(config)
     embeddings = adapter_changes.embeddings(tensors)
     tied = bool(embeddings) and bool(settings.get("tie_word_embeddings", _no_head(tensors)))
-    changes = adapter_changes.changes(adapter, tensors, tied=tied) if adapter else {}
+    changes = (
+        adapter_changes.changes(
+            adapter, tensors, tied=tied, model_type=str(config.get("model_type", ""))
+        )
+        if adapter
+        else {}
+    )
     keys = adapter_files.read_tensors(adapter) if adapter else {}
     said: dict[str, object] = {}
     if tied and _parted(changes, embeddings):
@@ -162,22 +176,25 @@ def _write_tensor(
     put: Callable[[memoryview], object], output: Output, parts: Parts, held: Quantize | None
 ) -> None:
     change, source = output.change, output.source
-    if change is None and output.dtype == source.dtype and held is None:
+    other = held if held and held.touches(output.name, TYPES.get(source.dtype)) else None
+    if change is None and output.dtype == source.dtype and other is None:
         _copy(put, source)
         return
-    for rows in _pieces(output, held):
-        weight = _read(source, rows).float()
-        if held is not None:
-            weight = held(output.name, weight)
+    for rows in _pieces(output, whole=other is not None):
+        weight = torch.empty(0)
+        if change is None or not change.whole:
+            weight = _read(source, rows).float()
+        if other is not None:
+            weight = other(output.name, weight)
         if change is not None:
             weight = change.apply(weight, parts, rows)
         _put(put, weight.to(TYPES[output.dtype]), output)
 
 
-def _pieces(output: Output, held: Quantize | None) -> Iterator[slice]:
+def _pieces(output: Output, *, whole: bool) -> Iterator[slice]:
     """The rows that are worked on at once: all of them, or what finds room in a small buffer."""
-    change, shape = output.change, output.source.shape
-    if len(shape) != 2 or held is not None or (change is not None and not change.by_rows):
+    change, shape = output.change, output.shape
+    if whole or len(shape) != 2 or (change is not None and not change.by_rows):
         yield slice(None)
         return
     rows = max(1, _PIECE_VALUES // max(1, shape[1]))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from studio.core.errors import StudioError
-from studio.library.models import weights
+from studio.library.models import config_of, weights
 from studio.library.models.tensors import Tensor, Unreadable, read
 
 CONFIG = "adapter_config.json"
@@ -31,6 +31,7 @@ _OTHER_SHAPES = (
     "kasa_config",
     "layer_replication",
     "megatron_config",
+    "monteclora_config",
     "use_bdlora",
     "use_qalora",
 )
@@ -162,9 +163,9 @@ def match(module: str, base: dict[str, Tensor]) -> str:
 
 def check_shapes(folder: Path, base: Path) -> None:
     """Raise StudioError when the adapter in `folder` can't belong to the model in `base`."""
-    config, adapter = read_config(folder), read_tensors(folder)
-    model = weights.read(base)[0]
-    flipped = bool(config.whole.get("fan_in_fan_out"))
+    read_config(folder)
+    adapter, model = read_tensors(folder), weights.read(base)[0]
+    model_type = str(config_of(base).get("model_type", ""))
     for key, tensor in adapter.items():
         module = module_of(key)
         if not module or not key.endswith(".weight"):
@@ -177,6 +178,7 @@ def check_shapes(folder: Path, base: Path) -> None:
         weight = model[name]
         if len(weight.shape) != 2 or weight.dtype in ("U8", "I8"):
             continue
+        flipped = weights.stored_transposed(model_type, module)
         out_size, in_size = reversed(weight.shape) if flipped else weight.shape
         wanted, has = (in_size, tensor.shape[-1]) if ".lora_A." in key else (
             out_size, tensor.shape[0]

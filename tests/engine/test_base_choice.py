@@ -10,12 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn import Linear4bit
 
 from studio.core.commands import Merge
 from studio.core.errors import StudioError
 from studio.core.events import Finished
 from studio.engine import base_choice, merge, quantized_base
 from studio.engine.base_choice import Choice
+from studio.engine.decided import Decided, remember
 from studio.engine.load import load_model
 from studio.library import adapters
 from studio.library.folders import Home, JobFolder
@@ -24,6 +27,11 @@ from tests.support import adapters as made
 from tests.support import engines
 
 RUN = "a run"
+DECIDED = Decided(
+    device="cpu", dtype="float32", dtype_reason="", threads=1, micro_batch_size=1,
+    micro_batch_tokens=64, gradient_accumulation=1, packing=False, gradient_checkpointing=False,
+    learning_rate=1e-4,
+)  # fmt: skip
 
 
 def of_qlora(home: Home, base: Path, method: str = "qlora") -> Path:
@@ -104,7 +112,7 @@ def test_merged_into_what_it_was_trained_on(home: Home, tmp_path: Path, tiny_mod
     assert result["base"]["base"] == "trained"
     assert result["passport"]["grade"] == "pass"
     base = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
-    quantized_base.put(base, base_choice.as_trained(tiny_model))
+    quantized_base.put(base, base_choice.as_trained(home, tiny_model, adapter))
     wanted = made.attach_plain(base, adapter).merge_and_unload().state_dict()
     written = made.load(tmp_path / "merged").state_dict()
     assert all(torch.equal(written[name], wanted[name]) for name in written)
@@ -112,6 +120,25 @@ def test_merged_into_what_it_was_trained_on(home: Home, tmp_path: Path, tiny_mod
     changed = made.load(Path(plain["path"])).state_dict()
     names = quantized_base.layers(weights.read(tiny_model)[0])
     assert {name for name in written if not torch.equal(written[name], changed[name])} == names
+
+
+def test_the_base_is_made_in_the_type_that_the_run_decided_on(home: Home, tiny_model: Path) -> None:
+    adapter = of_qlora(home, tiny_model)
+    folder = JobFolder(home.runs / RUN)
+    folder.path.mkdir(parents=True)
+    remember(folder, msgspec.structs.replace(DECIDED, dtype="bfloat16"))
+    live = load_model(tiny_model, torch.bfloat16, bits=4, device=torch.device("cpu"))
+    base = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
+    quantized_base.put(base, base_choice.as_trained(home, tiny_model, adapter))
+    written = base.state_dict()
+    for name, module in live.named_modules():
+        if isinstance(module, Linear4bit):
+            held = dequantize_4bit(module.weight, module.weight.quant_state)
+            assert held.dtype == torch.bfloat16
+            assert torch.equal(written.pop(f"{name}.weight"), held.float())
+    plain = {name: weight for name, weight in live.named_parameters() if name in written}
+    assert plain
+    assert all(torch.equal(written[name], weight.float()) for name, weight in plain.items())
 
 
 def test_the_better_one_is_taken_by_itself(home: Home, tmp_path: Path, tiny_model: Path) -> None:

@@ -60,7 +60,9 @@ def prepare(wanted: Wanted) -> Merged:
 def live_of(wanted: Wanted, dtype: torch.dtype, choice: Choice | None) -> Live:
     """What a merged model of this number format is judged by: its own base with the adapter beside
     it, and for QLoRA the 4-bit base that the adapter was trained on."""
-    trained = base_choice.as_trained(wanted.model) if choice else None
+    trained = None
+    if choice and wanted.adapter:
+        trained = base_choice.as_trained(wanted.home, wanted.model, wanted.adapter)
     held = trained if choice and choice.base == "trained" else None
     return Live(wanted.model, wanted.adapter, dtype, held, None if held else trained)
 

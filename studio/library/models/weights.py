@@ -27,6 +27,8 @@ _DTYPES = {
 _USUAL_ORDER = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 _NUMBERED = re.compile(r"\.\d+\.")
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.")
+_CONV1D_MODELS = ("gpt2", "openai-gpt")
+_CONV1D = ("c_attn", "q_attn", "c_proj", "c_fc")
 _NO_LINEAR = re.compile(r"embed|norm|^ln|^wte$|^wpe$|rotary|relative_attention_bias|conv", re.I)
 
 
@@ -80,6 +82,15 @@ def linear_modules(tensors: Mapping[str, Tensor]) -> tuple[str, ...]:
         if not (experts and last in {"gate", "router"}):
             found.add(last)
     return tuple(sorted(found, key=lambda last: (_place(last), last)))
+
+
+def stored_transposed(model_type: str, module: str) -> bool:
+    """Whether this layer keeps its weight in x out, as transformers' Conv1D does.
+
+    The module's class decides, not an adapter's `fan_in_fan_out`: PEFT sets that by the class,
+    and writes what the last layer that it saw made of it.
+    """
+    return model_type in _CONV1D_MODELS and module.rsplit(".", 1)[-1] in _CONV1D
 
 
 def _place(module: str) -> int:
