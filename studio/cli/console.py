@@ -29,6 +29,11 @@ class Console:
         else:
             self._line.hear(event)
 
+    def more(self, event: AnyEvent, **known: Any) -> None:
+        """An event with what belongs to it and is in no log, for JSON alone."""
+        if self.json:
+            self._write(msgspec.json.encode(msgspec.json.decode(events.encode(event)) | known))
+
     def progress(self, text: str, share: float | None = None) -> None:
         """What is being done, with a share of 1 where that is known; for people alone."""
         if not self.json:

@@ -105,11 +105,23 @@ class Measure(Job, frozen=True, kw_only=True):
     steps: int = 2
 
 
+class Serve(Job, frozen=True, kw_only=True):
+    """Answer programs of this machine in OpenAI's way, for a model and adapters on it (folders).
+
+    `port` 0 is the usual one, or another that is free.
+    """
+
+    model: str
+    adapters: tuple[str, ...] = ()
+    dtype: str = "auto"
+    port: int = 0
+
+
 class Probe(Job, frozen=True, kw_only=True):
     """Look for cards that NVML can't see."""
 
 
-AnyJob = Train | Chat | Merge | Mix | Export | Import | Score | Measure | Probe
+AnyJob = Train | Chat | Merge | Mix | Export | Import | Score | Measure | Serve | Probe
 
 OUTLIVES_CLIENT = (Train, Merge, Mix, Export, Import, Score, Probe)
 

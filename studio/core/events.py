@@ -129,6 +129,16 @@ class Ready(Event, frozen=True, kw_only=True):
     base_bytes: int = 0
 
 
+class Serving(Event, frozen=True, kw_only=True):
+    """A server answers at `address`, which programs call their base URL, by these model names, the
+    bare base's first. So many requests came, and so many are being answered."""
+
+    address: str
+    models: tuple[str, ...]
+    requests: int = 0
+    active: int = 0
+
+
 class Refused(Event, frozen=True, kw_only=True):
     """One request inside a conversation failed; the conversation goes on."""
 
@@ -210,6 +220,7 @@ AnyEvent = (
     | TokenText
     | Answered
     | Ready
+    | Serving
     | Refused
     | Rescued
     | RolledBack

@@ -33,6 +33,7 @@ _MODULES: dict[type, str] = {
     commands.Import: "convert",
     commands.Score: "score",
     commands.Measure: "measure",
+    commands.Serve: "serve",
     commands.Probe: "probe",
 }
 

@@ -30,11 +30,12 @@ def run(context: Context) -> None:
     """Hold the conversation of this folder until the client leaves."""
     job = context.job
     assert isinstance(job, Chat)
-    Talk(context, _load(context, job)).hold()
+    Talk(context, load(context, job)).hold()
     context.channel.emit(Finished(result={}))
 
 
-def _load(context: Context, job: Chat) -> Speaker:
+def load(context: Context, job: Chat) -> Speaker:
+    """Model and adapters, ready to speak; says so as it goes."""
     context.channel.stage("Looking at the machine")
     folder, device = Path(job.model), precision.best_device()
     chosen = precision.decide(_wanted(job.dtype), device)

@@ -83,6 +83,11 @@ class Home:
         return self.root / "settings.json"
 
     @property
+    def serve_key(self) -> Path:
+        """Readable by its owner alone."""
+        return self.root / "serve.key"
+
+    @property
     def queue(self) -> Path:
         return self.root / "queue.json"
 

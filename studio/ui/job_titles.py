@@ -9,5 +9,6 @@ TITLES = {
     "import": "Importing a model",
     "score": "Scoring",
     "measure": "Measuring",
+    "serve": "Serving a model",
     "probe": "Looking for cards",
 }

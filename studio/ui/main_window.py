@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import msgspec
 from PySide6.QtCore import QByteArray, Qt, Signal
@@ -31,6 +32,9 @@ from studio.ui.tab_order import move_focus
 from studio.ui.trainings import Trainings
 from studio.ui.tray import Tray
 from studio.ui.widgets import InlineMessage, NavButton, Toast, column, label, row
+
+if TYPE_CHECKING:
+    from studio.ui.pages.serving import ServingDialog
 
 SIDE_WIDTH = 224
 
@@ -84,6 +88,7 @@ class MainWindow(QMainWindow):
         self.countdown = Countdown(session)
         self.trainings = Trainings(session)
         self.tray: Tray | None = None
+        self._served: ServingDialog | None = None
         self._lay_out()
         self.toast = Toast(self.stack)
         self._connect()
@@ -163,6 +168,7 @@ class MainWindow(QMainWindow):
         session.open_queue.connect(self._open_on("runs", "show_list"))
         session.model_wanted.connect(self._open_on("new_run", "want_model"))
         session.open_chat.connect(self._open_on("chat", "open_chat"))
+        session.open_serving.connect(lambda *who: self._serving().open_for(*who))
         session.machine_changed.connect(self.strip.show_machine)
         session.jobs_changed.connect(self.strip.show_jobs)
         self.trainings.changed.connect(self._show_waiting)
@@ -188,8 +194,18 @@ class MainWindow(QMainWindow):
         """A run opens itself; any other job opens the page that began it."""
         if kind == "train":
             self.session.open_run.emit(folder)
+        elif kind == "serve":
+            self._serving().reopen()
         else:
             self.go({"import": "new_run", "merge": "library"}.get(kind, "runs"))
+
+    def _serving(self) -> ServingDialog:
+        """The one dialog for what other programs use, made when it is first wanted."""
+        if self._served is None:
+            from studio.ui.pages.serving import ServingDialog
+
+            self._served = ServingDialog(self, self.session)
+        return self._served
 
     def _open_on(self, key: str, method: str) -> Callable[..., None]:
         def opened(*arguments: object) -> None:

@@ -51,6 +51,8 @@ class Session(QObject):
     """A hub model's id: a new run is to start from it."""
     open_chat = Signal(str, list)
     """A model's folder and the folders of adapters to load with it."""
+    open_serving = Signal(str, list)
+    """A model's folder and the folders of adapters that other programs are to talk with."""
     said = Signal(str, str)
     """A remark that passes by: text, and ok, info, warn or err."""
     failed = Signal(object)

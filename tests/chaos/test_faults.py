@@ -31,6 +31,7 @@ NOT_TRIED = {
     "studio/keeper/engine.py": "a log",
     "studio/keeper/guard.py": "write_whole of what may be forgotten",
     "studio/library/locks.py": "a process id for people; the lock is the system's",
+    "studio/library/serving.py": "write_whole; a key that can't be read is made anew",
     "studio/library/own_rows.py": "write_whole and append_line; an undo that can't be is refused",
     "studio/preparer/build.py": "in the add_folder of a dataset of ratings",
     "studio/preparer/cache.py": "compared with digests before it is used, and else made again",

@@ -29,6 +29,7 @@ def modules() -> tuple[ModuleType, ...]:
         quickstart,
         recipes,
         runs,
+        serve,
         settings,
         train,
     )
@@ -48,6 +49,7 @@ def modules() -> tuple[ModuleType, ...]:
         chat,
         mix,
         merge,
+        serve,
         parts,
         export,
         settings,

@@ -46,6 +46,7 @@ from studio.client.actions.runs import (
     tell_run,
 )
 from studio.client.actions.scoring import score
+from studio.client.actions.serving import serve, serving_job
 from studio.client.actions.starter import download_starter
 from studio.client.cancelled import Cancelled, Fault
 
@@ -96,6 +97,8 @@ __all__ = [
     "resume_run",
     "run_job",
     "score",
+    "serve",
+    "serving_job",
     "start_run",
     "tell_run",
     "wait",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence
+from PySide6.QtGui import QFont, QFontMetrics, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -19,6 +19,8 @@ from studio.ui.theme import theme
 from studio.ui.widgets.layout import restyle
 
 _ICON_TOKENS = {"primary": "on", "danger": "err", "link": "accent_text"}
+SEGMENT_PADDING = 15
+"""Beside a segment's text, border included."""
 
 
 class Pressable(QPushButton):
@@ -99,6 +101,19 @@ class NavButton(Pressable):
         self.setIcon(icon(self._icon_name, "sub", 18, on_token="accent_text"))
 
 
+class _Segment(Button):
+    """One choice, as wide as its text is in bold: it is drawn so once it is on."""
+
+    def sizeHint(self) -> QSize:
+        bold = QFont(self.font())
+        bold.setWeight(QFont.Weight.DemiBold)
+        width = QFontMetrics(bold).horizontalAdvance(self.text()) + 2 * SEGMENT_PADDING
+        return super().sizeHint().expandedTo(QSize(width, 0))
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+
 class Segmented(QFrame):
     """A few choices in a row, one of them on; arrow keys move between them."""
 
@@ -116,7 +131,7 @@ class Segmented(QFrame):
         self._group = QButtonGroup(self)
         self._buttons: dict[str, Button] = {}
         for value, text in choices:
-            button = Button(text, "seg")
+            button = _Segment(text, "seg")
             button.setCheckable(True)
             button.clicked.connect(lambda _=False, chosen=value: self.selected.emit(chosen))
             self._group.addButton(button)

@@ -40,6 +40,7 @@ class Details(Card):
         self.problem = InlineMessage()
         self.chat = Button("Chat with it", "primary", "chat", "Beside its base, from one prompt")
         self.merge = Button("Merge", "", "merge", "Write base and adapter as one model folder")
+        self.use = Button("Use it in other programs", "", "globe", "Over OpenAI's interface")
         self.rename = IconButton("pencil", "Rename")
         self.delete = IconButton("trash", "Delete: moves it to the trash")
         self.folder = IconButton("folder", "Open its folder")
@@ -47,7 +48,7 @@ class Details(Card):
         self._names: dict[str, QLabel] = {}
         head = row(self.name, self.pill, spacing=8)
         head.setStretch(0, 1)
-        self.add(head, self.problem, row(self.chat, self.merge, None))
+        self.add(head, self.problem, row(self.chat, self.merge, None), self.use)
         self.add(Separator(), self._grid(), None, Separator())
         self.add(row(self.rename, self.delete, None, self.folder, spacing=4))
 
@@ -59,7 +60,7 @@ class Details(Card):
         self.problem.setVisible(False)
         if facts.problem:
             self.problem.show_message("This adapter can't be used", facts.problem)
-        for button in (self.chat, self.merge, self.rename):
+        for button in (self.chat, self.merge, self.use, self.rename):
             button.setEnabled(not facts.problem)
         for name, value in _texts(facts).items():
             self._values[name].setText(value)

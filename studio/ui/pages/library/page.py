@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, QUrl
+from PySide6.QtCore import QPoint, QUrl, SignalInstance
 from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
@@ -123,6 +123,7 @@ class LibraryPage(Page):
         self.list.asked.connect(self._menu)
         self.details.chat.clicked.connect(self._chat)
         self.details.merge.clicked.connect(self._merge)
+        self.details.use.clicked.connect(self._use)
         self.details.rename.clicked.connect(self._rename)
         self.details.delete.clicked.connect(self._delete)
         self.details.folder.clicked.connect(self._open_folder)
@@ -157,13 +158,18 @@ class LibraryPage(Page):
             self.details.show_adapter(facts)
 
     def _chat(self) -> None:
+        self._with_base(self._session.open_chat)
+
+    def _use(self) -> None:
+        self._with_base(self._session.open_serving)
+
+    def _with_base(self, wanted: SignalInstance) -> None:
         facts = self.details.facts
         if facts is None or facts.problem:
             return
         self._session.background(
             _with_base, self._session.home, facts,
-            done=lambda found: self._session.open_chat.emit(*found),
-            failed=self.message.show_error,
+            done=lambda found: wanted.emit(*found), failed=self.message.show_error,
         )  # fmt: skip
 
     def _merge(self) -> None:
@@ -250,7 +256,13 @@ class LibraryPage(Page):
         self.list.pick(line)
         menu = QMenu(self)
         usable = bool(self.details.facts and not self.details.facts.problem)
-        for text, act in (("Chat", self._chat), ("Merge", self._merge), ("Rename", self._rename)):
+        acts = (
+            ("Chat", self._chat),
+            ("Merge", self._merge),
+            ("Use it in other programs", self._use),
+            ("Rename", self._rename),
+        )
+        for text, act in acts:
             menu.addAction(text, act).setEnabled(usable)
         menu.addSeparator()
         menu.addAction("Delete", self._delete)
@@ -272,5 +284,5 @@ class LibraryPage(Page):
 
 
 def _with_base(home: Home, facts: AdapterFacts) -> tuple[str, list[str]]:
-    """The base's folder and the adapter, as `open_chat` takes them."""
+    """The base's folder and the adapter, as `open_chat` and `open_serving` take them."""
     return str(adapters.base_of(home, facts)), [facts.path]
