@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from studio.core.errors import StudioError
 from studio.engine.precision import NAMES, best_device
-from studio.library import chat_templates
+from studio.library import chat_templates, foreign
 
 disable_progress_bar()
 
@@ -122,7 +121,7 @@ def _config(folder: Path) -> dict[str, Any]:
             f"There is no config.json in “{folder}”.",
             "Choose the folder that holds config.json, the tokenizer and the weights.",
         )
-    config: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    config: dict[str, Any] = foreign.read(path)
     return config
 
 
@@ -130,7 +129,7 @@ def _refuse_incomplete(folder: Path) -> None:
     _config(folder)
     index = folder / _INDEX
     if index.exists():
-        wanted = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        wanted = set(foreign.read(index)["weight_map"].values())
     else:
         wanted = {"model.safetensors"}
     missing = sorted(name for name in wanted if not (folder / name).exists())

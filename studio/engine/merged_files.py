@@ -12,6 +12,7 @@ import torch
 
 from studio.engine import ends
 from studio.engine.export import cards
+from studio.library import foreign
 from studio.library.files import write_whole
 from studio.library.models import inspect
 from studio.library.models.facts import NOTE
@@ -58,6 +59,8 @@ _PARTS = (("model", "ModelForCausalLM"), ("tokenizer", "Tokenizer"))
 
 def _belongs(file: Path) -> bool:
     if not file.is_file() or file.name in _LEFT_BEHIND or file.stat().st_size > _LARGEST_BYTES:
+        return False
+    if not foreign.stays(file):
         return False
     if file.name.endswith(".index.json"):
         return False
@@ -111,5 +114,5 @@ def _write_ends(folder: Path) -> None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = foreign.read(path)
     return content

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from studio.core.errors import StudioError
 from studio.engine import adapter_changes
 from studio.engine.adapter_changes import Change, Parts
-from studio.library import adapter_files
+from studio.library import adapter_files, foreign
 from studio.library.models import config_of, weights
 from studio.library.models.tensors import Tensor
 
@@ -258,8 +258,9 @@ def _header(file: Path, outputs: list[Output]) -> bytes:
     with file.open("rb") as opened:
         raw = opened.read(struct.unpack("<Q", opened.read(8))[0])
     entries: dict[str, object] = {}
-    if metadata := json.loads(raw).get("__metadata__"):
-        entries["__metadata__"] = metadata
+    metadata = foreign.parse(raw).get("__metadata__")
+    if isinstance(metadata, dict):
+        entries["__metadata__"] = {name: str(value) for name, value in metadata.items()}
     place = 0
     for output in outputs:
         end = place + output.bytes

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from studio.core.errors import StudioError
+from studio.library import foreign
 from studio.library.models import config_of, weights
 from studio.library.models.tensors import Tensor, Unreadable, read
 
@@ -82,11 +83,11 @@ def read_config(folder: Path) -> AdapterConfig:
     if not file.is_file():
         raise _no_adapter(folder)
     try:
-        if file.stat().st_size > _MAX_CONFIG_BYTES:
-            raise ValueError("it is too large")
-        whole = msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        whole = foreign.read(file, _MAX_CONFIG_BYTES)
+        if not isinstance(whole, dict):
+            raise ValueError("it is no table")
         return _config(whole)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise StudioError(
             "Damaged adapter",
             f"{CONFIG} in {folder.name} can't be read: {error}.",
@@ -114,8 +115,10 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def belonging(folder: Path) -> list[Path]:
-    """The files of an adapter folder that belong to an adapter; all else is left behind."""
-    return [folder / name for name in KNOWN_FILES if (folder / name).is_file()]
+    """The files of an adapter folder that belong to an adapter; all else is left behind, and so
+    are links that lead out of it."""
+    there = [folder / name for name in KNOWN_FILES if (folder / name).is_file()]
+    return [file for file in there if file.name in (CONFIG, WEIGHTS) or foreign.stays(file)]
 
 
 def size(folder: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import msgspec
 
 from studio.core.errors import StudioError
 from studio.core.problem import Problem
-from studio.library import resources
+from studio.library import foreign, resources
 
 FIELD = "data.template"
 CHATML = "chatml"
@@ -96,7 +95,7 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = foreign.read(path)
     except (OSError, ValueError) as error:
         raise StudioError(
             "Model folder is damaged",

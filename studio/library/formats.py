@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from studio.core.upgrades import FORMATS, Kind, upgraded
+from studio.library import foreign
 
 Kept = TypeVar("Kept", bound=msgspec.Struct)
 
@@ -22,5 +23,5 @@ def decode(kind: Kind, content: bytes, type: type[Kept], what: str) -> Kept:
 
     Raises Newer for a newer one's, and ValueError for what can't be read.
     """
-    data = msgspec.json.decode(content, type=dict[str, Any])
+    data = msgspec.convert(foreign.parse(content), dict[str, Any])
     return msgspec.convert(upgraded(kind, data, what), type)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from typing import Any
 from huggingface_hub import get_session, hf_hub_url, hf_raise_for_status
 
 from studio.core.errors import StudioError
+from studio.library import foreign
 from studio.preparer import hub_errors
 
 CHUNK = 1 << 20
@@ -180,7 +180,7 @@ def _named_by(index: Path) -> set[str]:
     if index.stat().st_size > LARGEST_INDEX:
         return set()
     try:
-        return {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
+        return {str(name) for name in foreign.read(index)["weight_map"].values()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return set()
 

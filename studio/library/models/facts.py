@@ -12,7 +12,7 @@ import yaml
 
 from studio.core.facts import ModelFacts
 from studio.core.problem import Problem
-from studio.library import resources
+from studio.library import foreign, resources
 from studio.library.models import digest, weights
 from studio.library.models.tensors import Tensor
 
@@ -211,7 +211,7 @@ def _name(folder: Path) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = foreign.read(path)
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from studio.library import foreign
+
+SIZES = {
+    "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1,
+    "I16": 2, "U16": 2, "F16": 2, "BF16": 2, "I32": 4, "U32": 4, "F32": 4,
+    "I64": 8, "U64": 8, "F64": 8,
+}  # fmt: skip
+"""Bytes of one number, by the format's name for its type."""
 
 LONGEST_HEADER = 100_000_000
 """Bytes; the bound of the format's own reader (safetensors documentation, "Format")."""
@@ -58,7 +66,7 @@ def read(path: Path) -> list[Tensor]:
 
 def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(content)
+        header = foreign.parse(content)
     except ValueError as error:
         raise Unreadable("its header is no JSON") from error
     if not isinstance(header, dict):
@@ -72,8 +80,10 @@ def _tensor(path: Path, name: str, entry: Any, start: int) -> Tensor:
         begin, end = (int(offset) for offset in entry["data_offsets"])
         shape = tuple(int(size) for size in entry["shape"])
         dtype = str(entry["dtype"])
-        if not 0 <= begin <= end:
+        if not 0 <= begin <= end or min(shape, default=0) < 0:
             raise ValueError(f"{begin} to {end}")
-    except (TypeError, KeyError, ValueError) as error:
+        if dtype in SIZES and math.prod(shape) * SIZES[dtype] != end - begin:
+            raise ValueError(f"{end - begin} bytes")
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise Unreadable(f"its entry for {name} makes no sense") from error
     return Tensor(name, dtype, shape, path, start + begin, start + end)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from studio.core.problem import Problem
+from studio.library import foreign
 from studio.library.models import tensors as reader
 from studio.library.models.tensors import Tensor, Unreadable
 
@@ -116,7 +116,7 @@ def _files(folder: Path) -> tuple[list[Path], list[Problem]]:
 
 def _shards(folder: Path) -> tuple[list[Path], list[Problem]]:
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = foreign.read(folder / INDEX)
         names = sorted({str(name) for name in index["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return [], [_problem(f"{INDEX} can't be read.", "Copy or download the folder again.")]
