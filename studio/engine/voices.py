@@ -96,7 +96,10 @@ class _Completion(_Checked, CompletionHandler):
 
 
 class _Response(_Checked, ResponseHandler):
-    pass
+    def _validate_request(self, body: dict[str, Any]) -> None:
+        """A request that doesn't ask for a stream gets none, as with OpenAI."""
+        super()._validate_request(body)
+        body.setdefault("stream", False)
 
 
 def application(voices: Mapping[str, Voice]) -> FastAPI:

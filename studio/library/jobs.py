@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 
 from studio.core import commands, events, upgrades
 from studio.core.commands import AnyCommand, AnyJob
-from studio.core.events import AnyEvent, Created
+from studio.core.events import AnyEvent, Created, Ended
 from studio.core.run_state import RunState, replay
 from studio.core.upgrades import FORMATS
 from studio.library import locks
@@ -91,6 +92,14 @@ def read_commands(path: Path, offset: int = 0) -> tuple[list[AnyCommand], int]:
 def state(path: Path) -> RunState:
     """Where the job stands, from its whole log."""
     return replay(read_events(path)[0])
+
+
+def sweep_over(home: Home, kind: str) -> None:
+    """Delete the folders of jobs of this kind that are over: nobody looks at them again."""
+    for folder in home.jobs.glob(f"{kind}-*"):
+        over = any(isinstance(event, Ended) for event in read_events(folder)[0])
+        if over and not living(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def living(path: Path) -> bool:

@@ -108,7 +108,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (second / "chat_template.jinja").write_text(
         "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant]", "utf-8"
     )
-    process, told = begin(home, "--model", model, "--adapter", first, "--adapter", second)
+    process, told = begin(
+        home, "--model", model, "--adapter", first, "--adapter", second, "--dtype", "float32"
+    )
     yield Server(home, process, told, model, (first, second))
     if process.poll() is None:
         end(process)
@@ -279,7 +281,8 @@ def test_ctrl_c_ends_it(server: Server) -> None:
     assert _engines(server) == []
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", server.port), timeout=2)
-    assert list(server.home.jobs.iterdir()) == []
+    left = [jobs.state(folder).state for folder in server.home.jobs.iterdir()]
+    assert set(left) <= {"failed", "crashed"}  # each of another test, for its log
 
 
 def _engines(server: Server) -> list[int]:

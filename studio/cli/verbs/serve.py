@@ -35,6 +35,10 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
         "--adapter", action="append", default=[], metavar="DIR", help="folder or name; repeatable"
     )
     one.add_argument("--port", type=whole(0), default=0, metavar="N", help="else a free one")
+    dtypes = ("auto", "bfloat16", "float16", "float32")
+    one.add_argument(
+        "--dtype", choices=dtypes, default="auto", help="the number format to compute in"
+    )
     one.add_argument("--new-key", action="store_true", help="make another key first")
     one.set_defaults(run=_serve)
 
@@ -45,9 +49,14 @@ def _serve(home: Home, options: argparse.Namespace, console: Console) -> int:
     key = serving.new_key(home) if options.new_key else serving.key(home)
     with watched(Cancel, lambda text: None) as presses:
         result = actions.serve(
-            home, model, held, port=options.port, hear=_Teller(console, key).hear,
+            home,
+            model,
+            held,
+            port=options.port,
+            dtype=options.dtype,
+            hear=_Teller(console, key).hear,
             orders=presses.order,
-        )  # fmt: skip
+        )
     console.result(result, [f"Answered {result['requests']} requests."])
     return 0
 

@@ -10,7 +10,7 @@ from studio.client.actions.jobs import Hear, run_job
 from studio.client.keeper import Keeper, Orders
 from studio.core.commands import Serve
 from studio.core.errors import StudioError
-from studio.library import adapter_files, parts
+from studio.library import adapter_files, jobs, parts
 from studio.library.folders import Home
 
 MOST_PORTS = 65535
@@ -33,6 +33,7 @@ def serve(
     that they need is in library/serving.py.
     """
     job = serving_job(model, adapters, port=port, dtype=dtype)
+    jobs.sweep_over(home, "serve")
     return run_job(home, job, "The server", keeper=keeper, hear=hear, orders=orders)
 
 

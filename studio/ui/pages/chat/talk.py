@@ -160,10 +160,7 @@ class Talk(QObject):
 
 def create(home: Home, job: Chat) -> Path:
     """The folder of a new conversation; those of conversations long over are deleted."""
-    for folder in home.jobs.glob("chat-*"):
-        over = any(isinstance(event, ev.Ended) for event in jobs.read_events(folder)[0])
-        if over and not jobs.living(folder):
-            _remove(folder)
+    jobs.sweep_over(home, "chat")
     return jobs.create(home, job)
 
 

@@ -153,8 +153,9 @@ def create(home: Home, model: str, folders: Sequence[str], port: int) -> Path:
     """The folder of a job that serves. Raises StudioError where it could only fail."""
     from studio.client import actions
 
-    paths = [Path(folder) for folder in folders]
-    return jobs.create(home, actions.serving_job(Path(model), paths, port=port))
+    job = actions.serving_job(Path(model), [Path(folder) for folder in folders], port=port)
+    jobs.sweep_over(home, "serve")
+    return jobs.create(home, job)
 
 
 def _explained(names: Sequence[str]) -> str:
