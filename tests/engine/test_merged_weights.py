@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
+from studio.core.errors import StudioError
 from studio.engine import merged_files, quantized_base, streaming_merge
 from studio.engine.load import load_tokenizer
 from studio.engine.quantized_base import AsTrained
@@ -27,6 +28,7 @@ from tests.engine.merging import (
     untied,
 )
 from tests.support import adapters as made
+from tests.support import random_models
 from tests.support import tiny_model as tiny
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -293,6 +295,30 @@ def test_what_no_adapter_touches_is_copied_whatever_its_type(
         out = tmp_path / ("plain" if each is None else "held")
         merged = written(base, adapter, out, each)
         assert all(torch.equal(merged[name], odd[name]) for name in odd)
+
+
+@pytest.mark.parametrize(
+    "kind", ["mixtral", "qwen2_moe", "qwen3_moe", "gemma2", "gpt_neox", "phi3"]
+)
+def test_other_architectures(tmp_path: Path, tiny_model: Path, kind: str) -> None:
+    """Among them mixtures, whose experts lie apart on disk and are one weight in memory."""
+    base = random_models.build(tmp_path / "base", kind, tiny_model, num_hidden_layers=2)
+    adapter = made.make_adapter(base, tmp_path / "adapter")
+    assert_answers_as_live(base, adapter, tmp_path / "merged")
+    before, after = tensors_of(base), tensors_of(tmp_path / "merged")
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert not [name for name in changed if ".experts." in name]
+
+
+def test_parts_of_a_mixture_are_refused_by_name(tmp_path: Path, tiny_model: Path) -> None:
+    base = random_models.build(tmp_path / "base", "qwen3_moe", tiny_model, num_hidden_layers=2)
+    adapter = made.make_adapter(
+        base, tmp_path / "adapter", target_modules=["q_proj"], lora_dropout=0.0,
+        target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"],
+    )  # fmt: skip
+    with pytest.raises(StudioError, match="target_parameters"):
+        streaming_merge.plan(base, adapter)
 
 
 def written(
