@@ -108,12 +108,13 @@ class Measure(Job, frozen=True, kw_only=True):
 class Serve(Job, frozen=True, kw_only=True):
     """Answer programs of this machine in OpenAI's way, for a model and adapters on it (folders).
 
-    `port` 0 is the usual one, or another that is free.
+    `port` 0 is the usual one, or another that is free; `bits` as for Chat.
     """
 
     model: str
     adapters: tuple[str, ...] = ()
     dtype: str = "auto"
+    bits: str = "auto"
     port: int = 0
 
 

@@ -37,7 +37,7 @@ def run(context: Context) -> None:
     job = context.job
     assert isinstance(job, Serve)
     with _listening(job.port) as door:
-        talk = Chat(model=job.model, adapters=job.adapters, dtype=job.dtype)
+        talk = Chat(model=job.model, adapters=job.adapters, dtype=job.dtype, bits=job.bits)
         speaker = chat.load(context, talk)
         address = f"http://{LOOPBACK}:{door.getsockname()[1]}/v1"
         tally = Tally()

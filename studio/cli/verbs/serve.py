@@ -39,6 +39,9 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--dtype", choices=dtypes, default="auto", help="the number format to compute in"
     )
+    one.add_argument(
+        "--bits", choices=("auto", "16", "4"), default="auto", help="auto: 4 where 16 don't fit"
+    )
     one.add_argument("--new-key", action="store_true", help="make another key first")
     one.set_defaults(run=_serve)
 
@@ -54,6 +57,7 @@ def _serve(home: Home, options: argparse.Namespace, console: Console) -> int:
             held,
             port=options.port,
             dtype=options.dtype,
+            bits=options.bits,
             hear=_Teller(console, key).hear,
             orders=presses.order,
         )

@@ -23,6 +23,7 @@ def serve(
     *,
     port: int = 0,
     dtype: str = "auto",
+    bits: str = "auto",
     keeper: Keeper | None = None,
     hear: Hear | None = None,
     orders: Orders | None = None,
@@ -32,13 +33,18 @@ def serve(
     `hear` gets the event Serving once programs can connect, and again as requests come. The key
     that they need is in library/serving.py.
     """
-    job = serving_job(model, adapters, port=port, dtype=dtype)
+    job = serving_job(model, adapters, port=port, dtype=dtype, bits=bits)
     jobs.sweep_over(home, "serve")
     return run_job(home, job, "The server", keeper=keeper, hear=hear, orders=orders)
 
 
 def serving_job(
-    model: Path, adapters: Sequence[Path] = (), *, port: int = 0, dtype: str = "auto"
+    model: Path,
+    adapters: Sequence[Path] = (),
+    *,
+    port: int = 0,
+    dtype: str = "auto",
+    bits: str = "auto",
 ) -> Serve:
     """What an engine is given. Raises StudioError where it could only fail."""
     parts.need("server")
@@ -50,4 +56,6 @@ def serving_job(
         )
     for adapter in adapters:
         adapter_files.check_shapes(adapter, model)
-    return Serve(model=str(model), adapters=tuple(map(str, adapters)), dtype=dtype, port=port)
+    return Serve(
+        model=str(model), adapters=tuple(map(str, adapters)), dtype=dtype, bits=bits, port=port
+    )
