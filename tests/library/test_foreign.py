@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import struct
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,24 @@ def test_a_label_that_is_none_spoils_no_list(home: Home, tiny_model: Path) -> No
     folder.mkdir(parents=True)
     (folder / "studio.json").write_text(DEEP, "utf-8")
     assert adapters.listing(home)
+
+
+@pytest.mark.parametrize("harm", ["a file in a file", "deflate", "cut off"])
+def test_an_archive_that_is_broken(home: Home, tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "adapter.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        if harm == "a file in a file":
+            archive.writestr("a/README.md", "x")
+            archive.writestr("a/README.md/adapter_config.json", "{}")
+        archive.writestr("a/adapter_config.json", "{}" * 5000)
+    content = bytearray(path.read_bytes())
+    if harm == "deflate":
+        begin = 30 + len("a/adapter_config.json")
+        content[begin : begin + 8] = b"\xff" * 8
+    path.write_bytes(content[: len(content) // 2] if harm == "cut off" else content)
+    with pytest.raises(StudioError, match=r"damaged|can't be read"):
+        adapters.import_path(home, path)
+    assert not list(home.adapters.iterdir())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,11 @@ from studio.library.targets import check_space
 ARCHIVE, GGUF = ".zip", ".gguf"
 MOST_FILES, MOST_BYTES = 10_000, 32 << 30
 _CHUNK = 1 << 20
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
+    FileExistsError, IsADirectoryError, NotADirectoryError,
+)  # fmt: skip
+"""What an archive can come to that is broken, locked, or has a file where it has a folder."""
 
 
 def import_path(home: Home, source: Path, base: Path | None = None) -> list[Path]:
@@ -99,7 +105,7 @@ def _unpacked(source: Path, place: Path) -> list[Path]:
             check_space(place, sum(info.file_size for info, _ in found))
             for info, name in found:
                 _copy(archive, info, place / name)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise StudioError(
             "Archive can't be read",
             f"{source.name} is damaged or locked ({error}).",
