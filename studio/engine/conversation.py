@@ -100,6 +100,7 @@ class Speaker:
         if weights := self._fold_if_it_fits(path):
             self._folded[folder] = weights
         else:
+            _refuse_biases(path)
             name = f"adapter_{self._loaded}"
             self._loaded += 1
             self._model = attach(self._model, path, name)
@@ -162,7 +163,7 @@ def attach(model: Any, folder: Path, name: str = "default") -> PeftModel:
         model = PeftModel.from_pretrained(model, str(folder), low_cpu_mem_usage=True, **options)
     taken = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
     given = set(adapter_files.read_tensors(folder))
-    strays = {key for key in given if ".base_layer." not in key} ^ set(taken)
+    strays = {key for key in given ^ set(taken) if ".base_layer." not in key}
     if strays:
         raise StudioError(
             "An adapter that doesn't fit",
@@ -175,8 +176,24 @@ def attach(model: Any, folder: Path, name: str = "default") -> PeftModel:
     return ready
 
 
+def _refuse_biases(folder: Path) -> None:
+    """PEFT would write them into the base, which other adapters share."""
+    if adapter_files.read_config(folder).learns_biases:
+        raise StudioError(
+            "Trained biases need a 16-bit base",
+            f"{folder.name} changes biases of the base, which the studio does only where its "
+            "weights aren't quantized and there is room for a copy of what changes.",
+            "Load the base in 16 bits.",
+        )
+
+
 def _refuse_another_base(model: Any, folder: Path) -> None:
-    copies = [key for key in adapter_files.read_tensors(folder) if ".base_layer." in key]
+    learnt = adapter_files.read_config(folder).learns_biases
+    copies = [
+        key
+        for key in adapter_files.read_tensors(folder)
+        if ".base_layer." in key and not (learnt and key.endswith(".bias"))
+    ]
     if not copies:
         return
     base: Any = model.get_base_model() if isinstance(model, PeftModel) else model

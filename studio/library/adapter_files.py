@@ -72,6 +72,11 @@ class AdapterConfig(msgspec.Struct, frozen=True, kw_only=True):
     variants: tuple[str, ...]
     whole: dict[str, Any]
 
+    @property
+    def learns_biases(self) -> bool:
+        """Whether biases of the base itself were trained and come along."""
+        return str(self.whole.get("bias", "none")) != "none"
+
 
 def read_config(folder: Path) -> AdapterConfig:
     """The adapter's config. Raises StudioError when this is no LoRA adapter that can be used."""

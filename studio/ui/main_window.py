@@ -167,6 +167,7 @@ class MainWindow(QMainWindow):
         session.run_started.connect(self._open_on("runs", "open_run"))
         session.open_queue.connect(self._open_on("runs", "show_list"))
         session.model_wanted.connect(self._open_on("new_run", "want_model"))
+        session.recipe_wanted.connect(self._open_on("new_run", "want_recipe"))
         session.open_chat.connect(self._open_on("chat", "open_chat"))
         session.open_serving.connect(lambda *who: self._serving().open_for(*who))
         session.machine_changed.connect(self.strip.show_machine)

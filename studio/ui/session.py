@@ -53,6 +53,12 @@ class Session(QObject):
     """A model's folder and the folders of adapters to load with it."""
     open_serving = Signal(str, list)
     """A model's folder and the folders of adapters that other programs are to talk with."""
+    open_mix = Signal(list)
+    """The folders of adapters to mix; the Library offers it while somebody listens."""
+    open_export = Signal(str)
+    """The folder of an adapter to export; the Library offers it while somebody listens."""
+    recipe_wanted = Signal(str)
+    """A recipe's file: a new run is to start from it."""
     said = Signal(str, str)
     """A remark that passes by: text, and ok, info, warn or err."""
     failed = Signal(object)

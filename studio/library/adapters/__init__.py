@@ -15,6 +15,7 @@ from studio.library.adapters.facts import (
     Made,
     Origin,
     facts,
+    facts_or_problem,
 )
 from studio.library.adapters.importing import import_folder, import_path
 from studio.library.adapters.lineage import children, in_library, origin, record_made
@@ -44,6 +45,7 @@ __all__ = [
     "deleted",
     "differences",
     "facts",
+    "facts_or_problem",
     "find",
     "import_folder",
     "import_path",

@@ -196,8 +196,8 @@ def _indices(told: Any, module: str) -> list[int] | None:
 
 def _wholes(config: AdapterConfig, whole: list[str]) -> list[Problem]:
     saved = [str(name) for name in config.whole.get("modules_to_save") or ()]
-    bias = config.whole.get("bias", "none") != "none"
-    stray = [name for name in whole if not _named(name, saved) and not _free(name, bias)]
+    free = [name for name in whole if _free(name, config.learns_biases)]
+    stray = [name for name in whole if name not in free and not _named(name, saved)]
     found = _said(
         stray, "modules_to_save", "there are weights of {}, which the settings don't name."
     )
@@ -207,8 +207,10 @@ def _wholes(config: AdapterConfig, whole: list[str]) -> list[Problem]:
 
 
 def _named(tensor: str, modules: Iterable[str]) -> bool:
-    inside = f".{tensor}"
-    return any(f".{module}." in inside for module in modules)
+    """Whether the tensor lies in a module whose name ends in one of these, as peft takes them."""
+    parts = tensor.split(".")[:-1]
+    around = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+    return any(each.endswith(module) for module in modules for each in around)
 
 
 def _free(tensor: str, bias: bool) -> bool:

@@ -97,6 +97,11 @@ class AdapterFacts(msgspec.Struct, frozen=True, kw_only=True):
         return last_part(self.base)
 
     @property
+    def loss(self) -> float | None:
+        """Held-out loss where there is one, else training loss."""
+        return self.train_loss if self.eval_loss is None else self.eval_loss
+
+    @property
     def folder(self) -> str:
         """The name of its folder in the library, which renaming leaves as it is."""
         return Path(self.path).name

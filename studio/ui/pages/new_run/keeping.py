@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
+from studio.core import problems
 from studio.core.errors import StudioError
+from studio.core.recipe import to_yaml
 from studio.library.files import write_whole
 from studio.library.folders import Home
 
@@ -24,6 +26,25 @@ def load(home: Home) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
         return {}
     return kept if isinstance(kept, dict) else {}
+
+
+def recipe_data(path: Path) -> dict[str, Any]:
+    """A recipe's file as the draft has it; StudioError where it can't be read as one."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise StudioError(
+            "The recipe can't be read", f"{path.name} is broken.", "Start from another one."
+        ) from error
+    recipe, found = problems.read(data)
+    if recipe is None:
+        raise StudioError(
+            "The recipe can't be read",
+            found[0].text if found else f"{path.name} is empty.",
+            "Start from another one.",
+        )
+    plain: dict[str, Any] = yaml.safe_load(to_yaml(recipe))
+    return plain
 
 
 def save(home: Home, kept: dict[str, Any]) -> None:

@@ -76,6 +76,12 @@ class NewRunPage(QWidget):
         self.go(STEPS.index(MODEL))
         self.step(STEPS.index(MODEL)).want(name)  # type: ignore[attr-defined]
 
+    def want_recipe(self, path: str) -> None:
+        """Take the recipe in this file for the draft, and show it from the start."""
+        self.session.background(
+            keeping.recipe_data, Path(path), done=self._start_from, failed=self.message.show_error
+        )
+
     def go_to_measure(self) -> None:
         """Show where it can be measured."""
         self.go(STEPS.index(REVIEW))
@@ -167,6 +173,13 @@ class NewRunPage(QWidget):
         self._visited = set(range(self.draft.step + 1))
         self.note.setText("Draft from last time")
         self.go(self.draft.step)
+
+    def _start_from(self, data: dict[str, Any]) -> None:
+        self._touched = True
+        self.draft.restore({"recipe": data, "method_chosen": True})
+        self.draft.clear()
+        self._visited = set(range(len(STEPS)))
+        self.go(0)
 
     def _was_touched(self) -> None:
         self._touched = True
