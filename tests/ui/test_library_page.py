@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,17 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
 from studio.core.errors import StudioError
-from studio.library import adapters, models, trash
-from studio.library.adapters import AdapterFacts
+from studio.core.events import Sampled, Step
+from studio.core.recipe import DatasetPart, ModelPart, Recipe
+from studio.library import adapters, jobs, models, runs, trash
+from studio.library.adapters import AdapterFacts, search
 from studio.library.folders import Home
 from studio.ui.pages.library import LibraryPage
 from studio.ui.pages.library.merge_dialog import MergeDialog
 from studio.ui.pages.library.merging import grade
 from studio.ui.session import Session
-from studio.ui.tables.adapters import AdaptersModel, about, matches, method, modules
-from studio.ui.widgets import NameDialog
+from studio.ui.tables.adapters import AdaptersModel, about, method, modules
+from studio.ui.widgets import ConfirmDialog, NameDialog
 from tests.support.adapter_files import write_adapter
 from tests.support.live_session import SOON, live
 from tests.ui.show import Show
@@ -136,7 +139,7 @@ def test_the_list_shows_the_latest_first_with_details(filled: LibraryPage, qtbot
     assert details.value("Method") == "LoRA"
     assert details.value("Rank") == "4"
     assert details.value("Dataset") == "pirates.jsonl"
-    assert details.value("Eval loss") == "0.250"
+    assert details.loss == "Held out 0.250"
     assert details.value("Size").endswith("KB")
 
 
@@ -166,8 +169,145 @@ def test_chat_opens_with_the_base_that_was_found(
 def test_a_base_that_is_gone_is_said(filled: LibraryPage, own_model: Path, qtbot: QtBot) -> None:
     (own_model / "config.json").unlink()
     click(qtbot, filled.details.chat)
-    qtbot.waitUntil(filled.message.isVisible)
-    assert filled.message.title() == "Base model not here"
+    qtbot.waitUntil(lambda: filled.doing.base_dialog is not None)
+    dialog = filled.doing.base_dialog
+    assert dialog is not None
+    assert dialog.isVisible()
+    dialog.reject()
+
+
+def test_a_base_is_asked_for_and_then_what_was_wanted_goes_on(
+    filled: LibraryPage, own_model: Path, session: Session, tmp_path: Path, qtbot: QtBot
+) -> None:
+    moved = tmp_path / "moved"
+    own_model.rename(moved)
+    pick(filled, 1, qtbot)
+    click(qtbot, filled.details.chat)
+    qtbot.waitUntil(lambda: filled.doing.base_dialog is not None)
+    dialog = filled.doing.base_dialog
+    assert dialog is not None
+    dialog.path.set_path(str(tmp_path))
+    click(qtbot, dialog.use)
+    qtbot.waitUntil(dialog.problem.isVisible)
+    dialog.path.set_path(str(moved))
+    with qtbot.waitSignal(session.open_chat) as caught:
+        click(qtbot, dialog.use)
+    assert caught.args == [str(moved), [filled.details.facts and filled.details.facts.path]]
+
+
+def test_filters_and_orders(
+    filled: LibraryPage, three: list[Path], home: Home, qtbot: QtBot
+) -> None:
+    adapters.annotate(home, three[2], tags=["shop"])
+    adapters.annotate(home, three[1], tags=["shop", "fun"])
+    filled.reload()
+    qtbot.waitUntil(filled.tag.isVisible)
+    filled.sort.set_value("name")
+    filled.sort.chosen.emit("name")
+    assert names(filled) == ["Calm", "Orders", "Pirate"]
+    filled.tag.set_value("shop")
+    filled.tag.chosen.emit("shop")
+    assert names(filled) == ["Calm", "Pirate"]
+    qtbot.keyClicks(filled.search, "fun")
+    assert names(filled) == ["Pirate"]
+    assert "1 of 3" in filled.heading.subtitle.text()
+
+
+def test_notes_and_tags_are_kept_when_left(
+    filled: LibraryPage, three: list[Path], qtbot: QtBot
+) -> None:
+    filled.details.notes.setFocus()
+    qtbot.keyClicks(filled.details.notes, "good at dates")
+    filled.details.tags.setFocus()
+    qtbot.waitUntil(lambda: adapters.facts(three[0]).notes == "good at dates")
+    qtbot.keyClicks(filled.details.tags, "shop, json")
+    qtbot.keyClick(filled.details.tags, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: adapters.facts(three[0]).tags == ("shop", "json"))
+
+
+def test_the_lineage_leads_from_one_adapter_to_the_next(
+    filled: LibraryPage, three: list[Path], home: Home, source: Path, qtbot: QtBot
+) -> None:
+    parent = adapters.facts(three[1])
+    known = AdapterFacts(lineage=(adapters.origin(parent, weight=0.5),), created_at=1.0)
+    adapters.add(home, source, "Mixture", known)
+    adapters.record_made(home, three[1], "merged", home.models / "merged", grade="pass")
+    filled.reload()
+    qtbot.waitUntil(lambda: len(names(filled)) == 4)
+    pick(filled, 1, qtbot)
+    assert [link.accessibleName() for link in filled.details.lineage.links] == ["Mixture", "merged"]
+    click(qtbot, filled.details.lineage.links[0])
+    qtbot.waitUntil(lambda: filled.details.name.text() == "Mixture")
+    assert filled.details.lineage.links[0].accessibleName().startswith("Pirate")
+
+
+def test_what_nobody_hears_is_not_offered(
+    filled: LibraryPage, three: list[Path], session: Session, qtbot: QtBot
+) -> None:
+    assert filled.details.mix.isHidden()
+    assert filled.details.export.isHidden()
+    heard: list[list[str]] = []
+    session.open_mix.connect(heard.append)
+    filled.list.selectAll()
+    qtbot.waitUntil(filled.details.mix.isVisible)
+    click(qtbot, filled.details.mix)
+    assert sorted(heard[0]) == sorted(map(str, three))
+
+
+def test_several_are_compared_side_by_side(
+    filled: LibraryPage, three: list[Path], own_model: Path, session: Session, qtbot: QtBot
+) -> None:
+    assert filled.details.compare.isHidden()
+    filled.list.selectAll()
+    with qtbot.waitSignal(session.open_chat) as caught:
+        click(qtbot, filled.details.compare)
+    assert caught.args is not None
+    assert caught.args[0] == str(own_model)
+    assert sorted(caught.args[1]) == sorted(map(str, three))
+
+
+def test_the_trash_gives_back_and_deletes_for_good(
+    filled: LibraryPage, three: list[Path], home: Home, qtbot: QtBot
+) -> None:
+    filled.list.selectAll()
+    click(qtbot, filled.details.delete)
+    qtbot.waitUntil(lambda: len(adapters.deleted(home)) == 3)
+    click(qtbot, filled.trash)
+    dialog = filled.doing.trash_dialog
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.list.count() == 3)
+    click(qtbot, dialog.back)
+    qtbot.waitUntil(lambda: dialog.list.count() == 2)
+    dialog.list.selectAll()
+    timer = answer(ConfirmDialog, lambda asked: asked.buttons["yes"].click())
+    click(qtbot, dialog.erase)
+    qtbot.waitUntil(dialog.empty.isVisible)
+    timer.stop()
+    assert trash.listing(home) == []
+    assert len(adapters.listing(home)) == 1
+    dialog.accept()
+
+
+def test_a_new_run_starts_from_an_adapters_recipe(
+    page: LibraryPage, home: Home, source: Path, session: Session, qtbot: QtBot
+) -> None:
+    recipe = Recipe(model=ModelPart(path="starter"), dataset=(DatasetPart(path="sample"),))
+    run = runs.create(home, recipe)
+    for step in (1, 2, 3):
+        jobs.append(run, Step(step=step, metrics={"loss": 1.0 / step}, tokens=1, seconds=1.0))
+    jobs.append(run, Sampled(step=3, prompt="Hello", text="Ahoy"))
+    folder = adapters.add(home, source, "Pirate", AdapterFacts(run=run.name, train_loss=0.3))
+    page.reload()
+    qtbot.waitUntil(page.details.again.isVisible)
+    assert page.details.losses.isVisible()
+    assert page.details.losses.accessibleName() == "training loss from 1.00 to 0.333"
+    assert page.details.sample.text() == "Hello\n→ Ahoy"
+    with qtbot.waitSignal(session.recipe_wanted) as caught:
+        click(qtbot, page.details.again)
+    assert caught.args == [str(folder / "recipe.yaml")]
+    with qtbot.waitSignal(session.open_run) as opened:
+        click(qtbot, page.details.run)
+    assert opened.args == [str(run)]
 
 
 def test_rename(filled: LibraryPage, three: list[Path], qtbot: QtBot) -> None:
@@ -200,6 +340,14 @@ def test_the_delete_key_deletes_too(filled: LibraryPage, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: names(filled) == ["Pirate", "Calm"])
 
 
+def choose_kind(page: LibraryPage, which: int, qtbot: QtBot) -> None:
+    click(qtbot, page.add)
+    menu = page.import_menu
+    assert menu is not None
+    menu.actions()[which].trigger()
+    menu.hide()
+
+
 def test_import_by_drop_and_by_dialog(
     page: LibraryPage, source: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,8 +355,12 @@ def test_import_by_drop_and_by_dialog(
     qtbot.waitUntil(lambda: names(page) == ["made elsewhere"])
     assert page.details.pill.text() == "imported"
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(source))
-    click(qtbot, page.add)
+    choose_kind(page, 0, qtbot)
     qtbot.waitUntil(lambda: len(names(page)) == 2)
+    archive = shutil.make_archive(str(source), "zip", source)
+    monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([archive], ""))
+    choose_kind(page, 1, qtbot)
+    qtbot.waitUntil(lambda: len(names(page)) == 3)
 
 
 def test_what_is_no_adapter_is_refused_in_the_page(
@@ -232,17 +384,19 @@ def test_a_broken_adapter_can_only_be_deleted(
     qtbot.waitUntil(lambda: len(names(filled)) == 2)
 
 
-def opened(page: LibraryPage, qtbot: QtBot) -> MergeDialog:
+def opened_merge(page: LibraryPage, qtbot: QtBot) -> MergeDialog:
     click(qtbot, page.details.merge)
-    qtbot.waitUntil(lambda: page.dialog is not None and page.dialog.isVisible())
-    assert page.dialog is not None
-    return page.dialog
+    qtbot.waitUntil(
+        lambda: page.doing.merge_dialog is not None and page.doing.merge_dialog.isVisible()
+    )
+    assert page.doing.merge_dialog is not None
+    return page.doing.merge_dialog
 
 
 def test_merge_and_its_passport(
     merging: LibraryPage, home: Home, session: Session, qtbot: QtBot
 ) -> None:
-    dialog = opened(merging, qtbot)
+    dialog = opened_merge(merging, qtbot)
     target = Path(dialog.out.path())
     assert target == home.models / "Orders-merged"
     with qtbot.waitSignal(session.models_changed, timeout=SOON):
@@ -261,7 +415,7 @@ def test_merge_and_its_passport(
 def test_a_qlora_adapter_has_two_bases(
     merging: LibraryPage, home: Home, session: Session, qtbot: QtBot
 ) -> None:
-    dialog = opened(merging, qtbot)
+    dialog = opened_merge(merging, qtbot)
     assert dialog.onto.isVisible()
     dialog.onto.set_value("trained")
     with qtbot.waitSignal(session.models_changed, timeout=SOON):
@@ -271,17 +425,17 @@ def test_a_qlora_adapter_has_two_bases(
     dialog.accept()
     qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
     pick(merging, 1, qtbot)
-    assert not opened(merging, qtbot).onto.isVisible()
+    assert not opened_merge(merging, qtbot).onto.isVisible()
 
 
 def test_a_merge_is_cancelled_and_leaves_nothing(
     merging: LibraryPage, home: Home, qtbot: QtBot
 ) -> None:
-    dialog = opened(merging, qtbot)
+    dialog = opened_merge(merging, qtbot)
     target = Path(dialog.out.path())
     click(qtbot, dialog.start)
     click(qtbot, dialog.stop)
-    qtbot.waitUntil(lambda: merging.dialog is None, timeout=SOON)
+    qtbot.waitUntil(lambda: merging.doing.merge_dialog is None, timeout=SOON)
     qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
     assert not target.exists()
 
@@ -289,7 +443,7 @@ def test_a_merge_is_cancelled_and_leaves_nothing(
 def test_a_target_that_wont_do_is_said_in_the_dialog(
     filled: LibraryPage, own_model: Path, qtbot: QtBot
 ) -> None:
-    dialog = opened(filled, qtbot)
+    dialog = opened_merge(filled, qtbot)
     dialog.out.edit.clear()
     qtbot.keyClicks(dialog.out.edit, str(own_model))
     qtbot.keyClick(dialog.out.edit, Qt.Key.Key_Return)
@@ -319,8 +473,8 @@ def test_words_of_an_adapter() -> None:
     sample = AdapterFacts(dataset="sample", targets=("model.0.q_proj", "model.1.q_proj", "up"))
     assert "sample dataset" in about(sample)
     assert modules(sample) == "q_proj, up"
-    assert matches(facts, "qlora tiny")
-    assert not matches(facts, "qlora huge")
+    assert search.found([facts], "qlora r8 tiny")
+    assert not search.found([facts], "qlora huge")
 
 
 def test_the_model_keeps_its_promises_to_qt(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelIndex, Qt
 
-from studio.library.adapters import AdapterFacts
+from studio.library.adapters import AdapterFacts, search
 from studio.library.datasets import SAMPLE
 from studio.ui import format as say
 from studio.ui.tables.runs import when
@@ -50,20 +50,14 @@ def loss(value: float | None) -> str:
     return NONE if value is None else say.loss(value)
 
 
-def matches(facts: AdapterFacts, text: str) -> bool:
-    """Whether every word of `text` stands somewhere in what is known of the adapter."""
-    known = " ".join((facts.name, facts.base, facts.dataset, method(facts), facts.run)).lower()
-    return all(word in known for word in text.lower().split())
-
-
 class AdaptersModel(QAbstractListModel):
-    """Rows of AdapterFacts, those that match the search."""
+    """Rows of AdapterFacts: those that were asked for, in the order asked for."""
 
     def __init__(self) -> None:
         super().__init__()
         self._all: list[AdapterFacts] = []
         self._shown: list[AdapterFacts] = []
-        self._search = ""
+        self._words, self._tag, self._base, self._by = "", "", "", "date"
 
     @property
     def total(self) -> int:
@@ -74,8 +68,9 @@ class AdaptersModel(QAbstractListModel):
         self._all = list(rows)
         self._filter()
 
-    def set_search(self, text: str) -> None:
-        self._search = text
+    def narrow(self, words: str, *, tag: str = "", base: str = "", by: str = "date") -> None:
+        """Show those with every word, this tag and this base, in an order of search.SORTS."""
+        self._words, self._tag, self._base, self._by = words, tag, base, by
         self._filter()
 
     def facts(self, row: int) -> AdapterFacts | None:
@@ -96,12 +91,14 @@ class AdaptersModel(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole:
                 return facts.name
             case Qt.ItemDataRole.AccessibleTextRole:
-                return ", ".join((facts.name, method(facts), about(facts), facts.problem))
+                parts = (facts.name, method(facts), about(facts), *facts.tags, facts.problem)
+                return ", ".join(part for part in parts if part)
             case Qt.ItemDataRole.ToolTipRole:
                 return facts.problem or facts.path
         return facts if role == FACTS_ROLE else None
 
     def _filter(self) -> None:
+        found = search.found(self._all, self._words, tag=self._tag, base=self._base)
         self.beginResetModel()
-        self._shown = [facts for facts in self._all if matches(facts, self._search)]
+        self._shown = search.ordered(found, self._by)
         self.endResetModel()

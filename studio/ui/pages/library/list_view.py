@@ -19,6 +19,10 @@ from studio.ui.theme import sans, theme
 
 ROW_HEIGHT = 66
 _MARGIN, _NUMBER_WIDTH = 14, 84
+_TONES = {
+    "plain": ("raised", "sub"), "soft": ("accent_bg", "accent_text"), "err": ("err_bg", "err"),
+    "on": ("card", "accent_text"),
+}  # fmt: skip
 
 
 class AdapterList(QListView):
@@ -35,7 +39,7 @@ class AdapterList(QListView):
         self.setAccessibleName("Adapters")
         self.setUniformItemSizes(True)
         self.setMouseTracking(True)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -91,7 +95,8 @@ class _TwoLines(QStyledItemDelegate):
             number = QRectF(inner.right() - width, inner.top(), width, inner.height())
             self._number(painter, number, known, facts.eval_loss is not None)
             inner = inner.adjusted(0, 0, -width - 12, 0)
-        self._words(painter, inner, facts)
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        self._words(painter, inner, facts, selected)
         painter.restore()
 
     def _background(self, painter: QPainter, room: QRectF, state: QStyle.StateFlag) -> None:
@@ -103,27 +108,33 @@ class _TwoLines(QStyledItemDelegate):
             painter.setBrush(theme().color("accent_bg" if selected else "hover"))
             painter.drawRoundedRect(card, 10, 10)
 
-    def _words(self, painter: QPainter, room: QRectF, facts: AdapterFacts) -> None:
+    def _words(self, painter: QPainter, room: QRectF, facts: AdapterFacts, selected: bool) -> None:
         bold = sans(13, QFont.Weight.DemiBold)
-        pill = table.method(facts) if not facts.problem else "Broken"
-        width = QFontMetricsF(sans(11, QFont.Weight.DemiBold)).horizontalAdvance(pill) + 16
-        head = room.adjusted(0, 0, -width - 8, 0)
-        name = _elided(painter, bold, facts.name, head.width(), "text")
+        first = ("Broken", "err") if facts.problem else (table.method(facts), "plain")
+        head = room.width() - _pill_width(first[0]) - 8
+        name = _elided(painter, bold, facts.name, head, "text")
         top = QRectF(room.left(), room.top(), room.width(), 20)
         painter.drawText(top, Qt.AlignmentFlag.AlignVCenter, name)
         left = room.left() + QFontMetricsF(bold).horizontalAdvance(name) + 8
-        self._pill(painter, QRectF(left, room.top() + 1, width, 18), pill, bool(facts.problem))
+        for text, tone in (first, *((tag, "soft") for tag in facts.tags)):
+            tone = "on" if selected and tone == "soft" else tone
+            width = _pill_width(text)
+            if left + width > room.right() + 1:
+                break
+            self._pill(painter, QRectF(left, room.top() + 1, width, 18), text, tone)
+            left += width + 6
         below = facts.problem or table.about(facts)
         tone = "err" if facts.problem else "sub"
         text = _elided(painter, sans(12), below, room.width(), tone)
         bottom = QRectF(room.left(), room.top() + 23, room.width(), 18)
         painter.drawText(bottom, Qt.AlignmentFlag.AlignVCenter, text)
 
-    def _pill(self, painter: QPainter, box: QRectF, text: str, broken: bool) -> None:
+    def _pill(self, painter: QPainter, box: QRectF, text: str, tone: str) -> None:
+        ground, ink = _TONES[tone]
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(theme().color("err_bg" if broken else "raised"))
+        painter.setBrush(theme().color(ground))
         painter.drawRoundedRect(box, 9, 9)
-        painter.setPen(theme().color("err" if broken else "sub"))
+        painter.setPen(theme().color(ink))
         painter.setFont(sans(11, QFont.Weight.DemiBold))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
@@ -136,6 +147,10 @@ class _TwoLines(QStyledItemDelegate):
         painter.setFont(sans(11))
         caption = "eval loss" if held_out else "train loss"
         painter.drawText(QRectF(room.left(), room.top() + 23, room.width(), 18), side, caption)
+
+
+def _pill_width(text: str) -> float:
+    return QFontMetricsF(sans(11, QFont.Weight.DemiBold)).horizontalAdvance(text) + 16
 
 
 def _elided(painter: QPainter, font: QFont, text: str, width: float, token: str) -> str:

@@ -1,42 +1,50 @@
-"""The Library page: every adapter, and Chat, Merge, Rename, Delete and Import."""
+"""The Library page: every adapter, found by words, tag and base, with what can be done with it."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from PySide6.QtCore import QPoint, QUrl, SignalInstance
-from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
-from studio.core.errors import StudioError
 from studio.library import adapters
-from studio.library.adapters import AdapterFacts
-from studio.library.folders import Home
-from studio.library.trash import Trashed
+from studio.library.adapters import AdapterFacts, search
+from studio.ui.background import Task
+from studio.ui.pages.library import story
 from studio.ui.pages.library.details import Details
+from studio.ui.pages.library.doing import Doing
 from studio.ui.pages.library.list_view import AdapterList
-from studio.ui.pages.library.merge_dialog import MergeDialog
-from studio.ui.pages.library.merging import Merging, grade
 from studio.ui.session import Session
 from studio.ui.tables.adapters import AdaptersModel
 from studio.ui.widgets import (
     Button,
     Card,
+    ComboBox,
     DropZone,
     EmptyState,
     Heading,
+    IconButton,
     InlineMessage,
     LineEdit,
-    NameDialog,
     Page,
     column,
     row,
 )
 from studio.ui.widgets.inputs import dropped_paths
 
-SEARCH_WIDTH = 240
-_DROP_HINT = "drop a PEFT folder here, or press to choose"
+MOST_BESIDE = 4
+"""Adapters that a chat shows side by side."""
+_DROP_HINT = "a PEFT folder, a zip archive or a GGUF adapter"
+SORTS = (
+    ("date", "Latest first"),
+    ("name", "By name"),
+    ("base", "By base"),
+    ("method", "By method"),
+    ("loss", "Lowest loss first"),
+    ("size", "Largest first"),
+)
 
 
 class LibraryPage(Page):
@@ -46,17 +54,22 @@ class LibraryPage(Page):
         super().__init__(scroll=False)
         self._session = session
         self._wanted = ""
-        self._deleted: Trashed | None = None
-        self.dialog: MergeDialog | None = None
+        self._rows: list[AdapterFacts] = []
+        self._telling: Task | None = None
+        self.import_menu: QMenu | None = None
         self.model = AdaptersModel()
         self.list = AdapterList(self.model)
         self.details = Details()
         self.message = InlineMessage(closable=True)
+        self.doing = Doing(session, self.message, self)
         self.search = LineEdit("Search adapters", "", "Search", "search")
-        self.search.setFixedWidth(SEARCH_WIDTH)
         self.search.setClearButtonEnabled(True)
-        self.add = Button("Import", "", "upload", "Import an adapter folder made elsewhere")
-        self.heading = Heading("Library", "", self.search, self.add)
+        self.tag = ComboBox("Tag")
+        self.base = ComboBox("Base")
+        self.sort = ComboBox("Order", SORTS)
+        self.trash = IconButton("trash", "Trash")
+        self.add = Button("Import", "", "upload", f"Import {_DROP_HINT}")
+        self.heading = Heading("Library", "", self.trash, self.add)
         self.setAcceptDrops(True)
         self._lay_out()
         self._connect()
@@ -66,13 +79,14 @@ class LibraryPage(Page):
         self._wanted = then_show or self._wanted
         self._session.background(adapters.listing, self._session.home, done=self._loaded)
 
-    def import_paths(self, paths: list[Path]) -> None:
-        """Copy adapter folders made elsewhere into the library."""
-        for path in paths:
-            self._session.background(
-                adapters.import_folder, self._session.home, path,
-                done=self._imported, failed=self.message.show_error,
-            )  # fmt: skip
+    def selected(self) -> list[AdapterFacts]:
+        """The adapters that are selected, the one in the details first."""
+        current = self.details.facts
+        rows = [index.row() for index in self.list.selectionModel().selectedRows()]
+        others = [facts for line in rows if (facts := self.model.facts(line))]
+        if current is None or current not in others:
+            return others
+        return [current, *(facts for facts in others if facts != current)]
 
     def _lay_out(self) -> None:
         self.empty = EmptyState(
@@ -82,21 +96,25 @@ class LibraryPage(Page):
             "merge it into a model of its own.",
             "New run",
         )
-        self.other = DropZone("Import an adapter", _DROP_HINT, compact=True)
+        self.other = DropZone("Drop adapters here", _DROP_HINT, compact=True)
         nothing = QWidget()
         nothing.setLayout(column(self.empty, self.other, spacing=12))
         self.none_found = EmptyState(
-            "search", "Nothing found", "No adapter's name, base, method or dataset matches."
+            "search", "Nothing found", "No adapter has all of these words, this tag and this base."
         )
         card = Card(margin=6, spacing=0)
         self._lists = QStackedWidget()
         self._lists.addWidget(self.list)
         self._lists.addWidget(self.none_found)
         card.add(self._lists)
-        self.drop = DropZone("Import an adapter", _DROP_HINT, compact=True)
+        self.drop = DropZone("Drop adapters here", _DROP_HINT, compact=True)
         filled = QWidget()
         beside = row(spacing=16)
-        beside.addLayout(column(card, self.drop, spacing=12), 1)
+        filters = row(self.search, self.tag, self.base, self.sort, spacing=8)
+        filters.setStretch(0, 1)
+        for box, width in ((self.tag, 112), (self.base, 112), (self.sort, 152)):
+            box.setMaximumWidth(width)
+        beside.addLayout(column(filters, card, self.drop, spacing=12), 1)
         beside.addWidget(self.details)
         filled.setLayout(beside)
         self._stack = QStackedWidget()
@@ -108,164 +126,177 @@ class LibraryPage(Page):
         self._show_counts()
 
     def _connect(self) -> None:
-        session = self._session
+        session, details, doing = self._session, self.details, self.doing
         session.library_changed.connect(self.reload)
         session.jobs_changed.connect(lambda _: self.reload() if self.isVisible() else None)
-        self.search.textChanged.connect(self._searched)
-        self.add.clicked.connect(self._browse)
+        self.search.textChanged.connect(lambda _: self._narrow())
+        for box in (self.tag, self.base, self.sort):
+            box.chosen.connect(lambda _: self._narrow())
+        self.trash.clicked.connect(doing.open_trash)
+        self.add.clicked.connect(lambda: self._browse(self.add))
         for zone in (self.drop, self.other):
-            zone.pressed.connect(self._browse)
-            zone.dropped.connect(self.import_paths)
+            zone.pressed.connect(partial(self._browse, zone))
+            zone.dropped.connect(doing.bring)
         self.empty.button.clicked.connect(lambda: session.open_page.emit("new_run"))
         self.list.picked.connect(self._picked)
+        self.list.selectionModel().selectionChanged.connect(lambda *_: self._offer())
         self.list.opened.connect(lambda _: self._chat())
-        self.list.unwanted.connect(lambda _: self._delete())
+        self.list.unwanted.connect(lambda _: doing.delete(self.selected()))
         self.list.asked.connect(self._menu)
-        self.details.chat.clicked.connect(self._chat)
-        self.details.merge.clicked.connect(self._merge)
-        self.details.use.clicked.connect(self._use)
-        self.details.rename.clicked.connect(self._rename)
-        self.details.delete.clicked.connect(self._delete)
-        self.details.folder.clicked.connect(self._open_folder)
-        self.message.acted.connect(self._undo)
+        details.chat.clicked.connect(self._chat)
+        details.compare.clicked.connect(self._compare)
+        details.use.clicked.connect(lambda: doing.use(self.selected()))
+        details.mix.clicked.connect(lambda: doing.mix(self.selected()))
+        for button, act in (
+            (details.merge, doing.merge), (details.export, doing.export),
+            (details.rename, doing.rename),
+        ):  # fmt: skip
+            button.clicked.connect(partial(self._with_shown, act))
+        details.delete.clicked.connect(lambda: doing.delete(self.selected()))
+        details.folder.clicked.connect(
+            partial(self._with_shown, lambda facts: doing.open_folder(facts.path))
+        )
+        details.annotated.connect(self._annotated)
+        details.locate.clicked.connect(partial(self._with_shown, self._locate))
+        details.recipe.clicked.connect(lambda: self._with_recipe(doing.open_folder))
+        details.again.clicked.connect(lambda: self._with_recipe(session.recipe_wanted.emit))
+        details.run.clicked.connect(partial(self._with_shown, self._open_run))
+        details.lineage.adapter_wanted.connect(self._show_folder)
+        details.lineage.folder_wanted.connect(doing.open_folder)
+        doing.arrived.connect(self._want)
+
+    # the list
 
     def _loaded(self, rows: list[AdapterFacts]) -> None:
         shown = self._wanted or (self.details.facts.path if self.details.facts else "")
         self._wanted = ""
+        self._rows = rows
+        tags, bases = search.tags(rows), search.bases(rows)
+        self.tag.set_choices([("", "Any tag"), *((tag, tag) for tag in tags)])
+        self.base.set_choices([("", "Any base"), *((base, base) for base in bases)])
+        self.tag.setVisible(bool(tags))
+        self.base.setVisible(len(bases) > 1)
         self.model.set_rows(rows)
-        self.list.pick(max(0, self.model.row_of(shown)))
-        self._show_counts()
+        self._narrow(shown)
 
-    def _searched(self, text: str) -> None:
-        shown = self.details.facts.path if self.details.facts else ""
-        self.model.set_search(text)
+    def _narrow(self, shown: str = "") -> None:
+        shown = shown or (self.details.facts.path if self.details.facts else "")
+        self.model.narrow(
+            self.search.text(), tag=self.tag.value(), base=self.base.value(), by=self.sort.value()
+        )
         self.list.pick(max(0, self.model.row_of(shown)))
         self._show_counts()
 
     def _show_counts(self) -> None:
-        total = self.model.total
+        total, found = self.model.total, self.model.rowCount()
         self._stack.setCurrentIndex(1 if total else 0)
-        self._lists.setCurrentIndex(0 if self.model.rowCount() else 1)
-        self.search.setVisible(total > 0)
+        self._lists.setCurrentIndex(0 if found else 1)
         self.add.setVisible(total > 0)
-        self.details.setVisible(self.model.rowCount() > 0)
+        self.details.setVisible(found > 0)
         words = f"{total} adapter" + ("s" if total != 1 else "") if total else ""
+        if found != total:
+            words = f"{found} of {words}"
+        if (chosen := len(self.list.selectionModel().selectedRows())) > 1:
+            words += f", {chosen} selected"
         self.heading.set_text("Library", words)
 
     def _picked(self, line: int) -> None:
         facts = self.model.facts(line)
-        if facts is not None:
-            self.details.show_adapter(facts)
-
-    def _chat(self) -> None:
-        self._with_base(self._session.open_chat)
-
-    def _use(self) -> None:
-        self._with_base(self._session.open_serving)
-
-    def _with_base(self, wanted: SignalInstance) -> None:
-        facts = self.details.facts
-        if facts is None or facts.problem:
-            return
-        self._session.background(
-            _with_base, self._session.home, facts,
-            done=lambda found: wanted.emit(*found), failed=self.message.show_error,
-        )  # fmt: skip
-
-    def _merge(self) -> None:
-        if self.details.facts is None:
-            return
-        merging = Merging(self._session, self.details.facts, self)
-        merging.finished.connect(lambda result: self._merged(merging, result))
-        merging.failed.connect(lambda error: self._merge_failed(merging, error))
-        self.dialog = MergeDialog(self, self._session, merging)
-        self.dialog.finished.connect(self._dialog_closed)
-        self.dialog.open()
-
-    def _merged(self, merging: Merging, result: dict[str, Any]) -> None:
-        self._session.models_changed.emit()
-        if self.dialog is None:
-            tone = "warn" if grade(result)[1] == "err" else "ok"
-            said = f"{merging.facts.name} is merged: check {grade(result)[0].lower()}"
-            self._session.said.emit(said, tone)
-
-    def _merge_failed(self, merging: Merging, error: StudioError) -> None:
-        if self.dialog is None:
-            self.message.show_error(error)
-
-    def _dialog_closed(self) -> None:
-        if self.dialog is not None:
-            self.dialog.deleteLater()
-            self.dialog = None
-
-    def _rename(self) -> None:
-        facts = self.details.facts
         if facts is None:
             return
-        words = "The adapter's name in the studio; its folder stays where it is."
-        name = NameDialog(self, "Rename adapter", words, facts.name, "Rename").ask()
-        if name and name != facts.name:
-            self._session.background(
-                adapters.rename, self._session.home, Path(facts.path), name,
-                done=lambda _: self._session.library_changed.emit(),
-                failed=self.message.show_error,
-            )  # fmt: skip
-
-    def _delete(self) -> None:
-        facts = self.details.facts
-        if facts is not None:
-            self._session.background(
-                adapters.delete, self._session.home, Path(facts.path),
-                done=lambda entry: self._is_deleted(facts.name, entry),
-                failed=self.message.show_error,
-            )  # fmt: skip
-
-    def _is_deleted(self, name: str, entry: Trashed) -> None:
-        self._deleted = entry
-        self.message.show_message(
-            f"{name} is in the trash", "", "It can be taken back.", "info", "Undo"
+        self.details.show_adapter(facts)
+        there = frozenset(each.folder for each in self._rows)
+        self.details.show_lineage(adapters.children(facts, self._rows), there)
+        self._offer()
+        if self._telling is not None:
+            self._telling.cancel()
+        self._telling = self._session.background(
+            story.tell, self._session.home, facts, done=self.details.show_story
         )
-        self._session.library_changed.emit()
 
-    def _undo(self) -> None:
-        entry, self._deleted = self._deleted, None
-        self.message.hide()
-        if entry is not None:
-            self._session.background(
-                adapters.restore, self._session.home, entry,
-                done=lambda path: self._imported(path, ""), failed=self.message.show_error,
-            )  # fmt: skip
+    def _offer(self) -> None:
+        """What can be done with so many."""
+        chosen = [facts for facts in self.selected() if not facts.problem]
+        self._show_counts()
+        self.details.compare.setVisible(1 < len(chosen) <= MOST_BESIDE)
+        self.details.offer(
+            mix=self.doing.offered("open_mix"), export=self.doing.offered("open_export")
+        )
 
-    def _imported(self, path: Path, said: str = "Adapter imported") -> None:
-        self._wanted = str(path)
-        if said:
-            self.message.hide()
-            self._session.said.emit(said, "ok")
-        self._session.library_changed.emit()
+    def _show_folder(self, folder: str) -> None:
+        """Select an adapter by its folder's name, whatever is searched for now."""
+        path = next((row.path for row in self._rows if row.folder == folder), "")
+        if path and self.model.row_of(path) < 0:
+            self.search.clear()
+            self.tag.set_value("")
+            self.base.set_value("")
+            self._narrow(path)
+        self.list.pick(self.model.row_of(path))
+        self.list.setFocus()
 
-    def _browse(self) -> None:
+    def _want(self, path: str) -> None:
+        self._wanted = path
+
+    # what is asked of it
+
+    def _chat(self) -> None:
+        if self.details.facts is not None:
+            self.doing.chat([self.details.facts])
+
+    def _compare(self) -> None:
+        self.doing.chat(self.selected()[:MOST_BESIDE])
+
+    def _with_shown(self, act: object, _: bool = False) -> None:
+        if self.details.facts is not None and callable(act):
+            act(self.details.facts)
+
+    def _with_recipe(self, act: object) -> None:
+        told = self.details.story
+        if told is not None and told.recipe and callable(act):
+            act(told.recipe)
+
+    def _annotated(self, notes: str | None, tags: list[str] | None) -> None:
+        if self.details.facts is not None:
+            self.doing.annotate(self.details.facts, notes, tags)
+
+    def _locate(self, facts: AdapterFacts) -> None:
+        why = self.details.story.missing if self.details.story else ""
+        self.doing.locate(facts, why)
+
+    def _open_run(self, facts: AdapterFacts) -> None:
+        self._session.open_run.emit(str(self._session.home.runs / facts.run))
+
+    def _browse(self, at: QWidget) -> None:
+        menu = QMenu(self)
+        menu.addAction("PEFT folder …", self._browse_folder)
+        menu.addAction("Zip archive or GGUF adapter …", self._browse_file)
+        menu.aboutToHide.connect(menu.deleteLater)
+        self.import_menu = menu
+        menu.popup(at.mapToGlobal(at.rect().bottomLeft()))
+
+    def _browse_folder(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Adapter folder (adapter_config.json)")
         if chosen:
-            self.import_paths([Path(chosen)])
+            self.doing.bring([Path(chosen)])
 
-    def _open_folder(self) -> None:
-        if self.details.facts is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(self.details.facts.path))
+    def _browse_file(self) -> None:
+        kinds = "Adapters (*.zip *.gguf *.safetensors)"
+        chosen, _ = QFileDialog.getOpenFileNames(self, "Adapters", "", kinds)
+        self.doing.bring([Path(path) for path in chosen])
 
     def _menu(self, line: int, place: QPoint) -> None:
-        self.list.pick(line)
+        if line not in [index.row() for index in self.list.selectionModel().selectedRows()]:
+            self.list.pick(line)
         menu = QMenu(self)
         usable = bool(self.details.facts and not self.details.facts.problem)
-        acts = (
-            ("Chat", self._chat),
-            ("Merge", self._merge),
-            ("Use it in other programs", self._use),
-            ("Rename", self._rename),
-        )
-        for text, act in acts:
-            menu.addAction(text, act).setEnabled(usable)
+        for button in (
+            self.details.chat, self.details.compare, self.details.mix, self.details.merge,
+            self.details.export, self.details.use, self.details.rename,
+        ):  # fmt: skip
+            if not button.isHidden():
+                menu.addAction(button.accessibleName(), button.click).setEnabled(usable)
         menu.addSeparator()
-        menu.addAction("Delete", self._delete)
+        menu.addAction("Delete", self.details.delete.click)
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(place)
 
@@ -280,9 +311,4 @@ class LibraryPage(Page):
     def dropEvent(self, event: QDropEvent) -> None:
         if paths := dropped_paths(event):
             event.acceptProposedAction()
-            self.import_paths(paths)
-
-
-def _with_base(home: Home, facts: AdapterFacts) -> tuple[str, list[str]]:
-    """The base's folder and the adapter, as `open_chat` and `open_serving` take them."""
-    return str(adapters.base_of(home, facts)), [facts.path]
+            self.doing.bring(paths)
