@@ -75,8 +75,8 @@ class Doing(QObject):
     def merge(self, facts: AdapterFacts) -> None:
         """Ask where to, once it is known that the base is there."""
         self._session.background(
-            adapters.base_of, self._session.home, facts,
-            done=lambda _: self._merge(facts),
+            _with_a_base, self._session.home, facts,
+            done=self._merge,
             failed=partial(self._failed, facts, lambda: self.merge(facts)),
         )  # fmt: skip
 
@@ -229,11 +229,23 @@ class Doing(QObject):
         self._message.show_error(error)
 
 
+def _base_of(home: Home, facts: AdapterFacts) -> Path:
+    """By what is recorded now: the base may have been located since the facts were read."""
+    return adapters.base_of(home, adapters.facts(Path(facts.path)))
+
+
+def _with_a_base(home: Home, facts: AdapterFacts) -> AdapterFacts:
+    """What is recorded now of an adapter whose base is there."""
+    now = adapters.facts(Path(facts.path))
+    adapters.base_of(home, now)
+    return now
+
+
 def _with_base(home: Home, chosen: list[AdapterFacts]) -> tuple[str, list[str]]:
-    """The base's folder and the adapters, as `open_chat` takes them."""
-    base = adapters.base_of(home, chosen[0])
+    """The base's folder and the adapters, as `open_chat` and `open_serving` take them."""
+    base = _base_of(home, chosen[0])
     for other in chosen[1:]:
-        if adapters.base_of(home, other) != base:
+        if _base_of(home, other) != base:
             raise StudioError(
                 "Adapters of several bases",
                 f"{other.name} belongs on another base than {chosen[0].name}.",
