@@ -14,6 +14,7 @@ from studio.library import adapter_files, formats
 from studio.library.files import write_whole
 
 FACTS_FILE = "studio.json"
+MOST_BYTES = 10_000_000
 
 
 class BaseTold(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,6 +128,7 @@ def facts(folder: Path) -> AdapterFacts:
         variants=config.variants,
         created_at=known.created_at or (folder / adapter_files.CONFIG).stat().st_mtime,
         bytes=adapter_files.size(folder),
+        problem="",
     )
 
 
@@ -148,9 +150,11 @@ def facts_or_problem(folder: Path) -> AdapterFacts:
 
 def recorded(folder: Path) -> AdapterFacts | None:
     """What studio.json says; None without one that can be read. Raises Newer."""
-    what = f"The adapter {folder.name}"
+    what, file = f"The adapter {folder.name}", folder / FACTS_FILE
     try:
-        return formats.decode("adapter", (folder / FACTS_FILE).read_bytes(), AdapterFacts, what)
+        if file.stat().st_size > MOST_BYTES:
+            return None
+        return formats.decode("adapter", file.read_bytes(), AdapterFacts, what)
     except (OSError, ValueError):
         return None
 

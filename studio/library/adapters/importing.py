@@ -14,7 +14,7 @@ import msgspec
 from studio.core.errors import StudioError
 from studio.library import adapter_files
 from studio.library.adapters import bases, coherence, gguf_lora
-from studio.library.adapters.facts import AdapterFacts, facts
+from studio.library.adapters.facts import FACTS_FILE, AdapterFacts, facts
 from studio.library.adapters.lineage import in_library
 from studio.library.adapters.shelf import add
 from studio.library.folders import Home
@@ -139,7 +139,7 @@ def _members(source: Path, archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.Z
                 f"{source.name} names a file outside of it ({info.filename[:80]}).",
                 "Get the adapter from a source you trust.",
             )
-        if not info.is_dir() and path.name in adapter_files.KNOWN_FILES:
+        if not info.is_dir() and path.name in (*adapter_files.KNOWN_FILES, FACTS_FILE):
             top = path.parent if path.parent.name else PurePosixPath(source.stem)
             yield info, Path(*top.parts, path.name)
 

@@ -77,7 +77,8 @@ class Details(Card):
 
     def show_adapter(self, facts: AdapterFacts) -> None:
         """Show another adapter, or the same one changed; its story follows."""
-        if self.facts is None or self.facts.path != facts.path:
+        another = self.facts is None or self.facts.path != facts.path
+        if another:
             self._hide_story()
             self._scroll.verticalScrollBar().setValue(0)
         self.facts = facts
@@ -95,9 +96,9 @@ class Details(Card):
         self._loss_line.setText(losses(facts))
         self._run_section.setVisible(bool(losses(facts)))
         self._annotations.setVisible(not facts.problem)
-        if not self.notes.hasFocus():
+        if another or not self.notes.hasFocus():
             self.notes.setPlainText(facts.notes)
-        if not self.tags.hasFocus():
+        if another or not self.tags.hasFocus():
             self.tags.setText(", ".join(facts.tags))
 
     def show_story(self, story: Story) -> None:
