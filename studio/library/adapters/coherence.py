@@ -94,7 +94,7 @@ def _types(tensors: Mapping[str, Tensor]) -> list[Problem]:
 
 def _pairs(modules: list[_Module]) -> list[Problem]:
     single = [module.name for module in modules if None in module.pair]
-    return _said(single, "weights", "{} lacks one half of its weights (A or B).")
+    return _said(single, "weights", "one half of the weights of {} is missing (A or B).")
 
 
 def _ranks(config: AdapterConfig, modules: list[_Module]) -> list[Problem]:
@@ -157,7 +157,9 @@ def _magnitudes(config: AdapterConfig, modules: list[_Module]) -> list[Problem]:
         bare = [module.name for module in modules if name not in module.parts]
         return _said(bare, "use_dora", "the settings say DoRA, and {} has no magnitudes.")
     extra = [module.name for module in modules if name in module.parts]
-    return _said(extra, "use_dora", "{} has DoRA's magnitudes, and the settings say no DoRA.")
+    return _said(
+        extra, "use_dora", "there are DoRA's magnitudes for {}, and the settings say no DoRA."
+    )
 
 
 def _biases(config: AdapterConfig, modules: list[_Module]) -> list[Problem]:
@@ -166,7 +168,7 @@ def _biases(config: AdapterConfig, modules: list[_Module]) -> list[Problem]:
         bare = [module.name for module in modules if name not in module.parts]
         return _said(bare, "lora_bias", "the settings say biases, and {} has none.")
     extra = [module.name for module in modules if name in module.parts]
-    return _said(extra, "lora_bias", "{} has a bias of its own, and the settings say none.")
+    return _said(extra, "lora_bias", "there is a bias for {}, and the settings say none.")
 
 
 def _tokens(config: AdapterConfig, modules: list[_Module]) -> list[Problem]:
@@ -181,7 +183,7 @@ def _tokens(config: AdapterConfig, modules: list[_Module]) -> list[Problem]:
         wanted = _indices(told, module.name)
         if wanted is None or len(wanted) != rows or min(wanted, default=0) < 0:
             count = "no" if wanted is None else str(len(wanted))
-            text = f"{module.name} has weights for {rows} tokens, and the settings name {count}."
+            text = f"there are weights of {module.name} for {rows} tokens, and the settings name {count}."
             found.append(_problem("trainable_token_indices", text))
     return found
 
