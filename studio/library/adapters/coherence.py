@@ -183,7 +183,7 @@ def _tokens(config: AdapterConfig, modules: list[_Module]) -> list[Problem]:
         wanted = _indices(told, module.name)
         if wanted is None or len(wanted) != rows or min(wanted, default=0) < 0:
             count = "no" if wanted is None else str(len(wanted))
-            text = f"there are weights of {module.name} for {rows} tokens, and the settings name {count}."
+            text = f"weights of {module.name} are for {rows} tokens, and the settings name {count}."
             found.append(_problem("trainable_token_indices", text))
     return found
 
