@@ -128,6 +128,8 @@ class Talk:
             raise
         except Exception as error:
             told = failures.to_error(error)
+            if not isinstance(error, StudioError):
+                self._speaker.prefixes.clear()  # memory may have run out
             if told.title == failures.FAULT and not request:
                 raise
             self._channel.emit(

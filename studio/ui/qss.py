@@ -33,6 +33,7 @@ QLabel[pill="plain"] {{ background: {raised}; color: {sub}; font-weight: 500; }}
 
 QFrame[card="card"] {{ background: {card}; border: 1px solid {line}; border-radius: 12px; }}
 QFrame[card="raised"] {{ background: {raised}; border: 0; border-radius: 10px; }}
+QFrame[card="code"] {{ background: {bg}; border: 1px solid {line}; border-radius: 10px; }}
 QFrame[card="strip"] {{ background: {selected}; border: 1px solid {line}; border-radius: 10px; }}
 QFrame[card="drop"] {{ background: transparent; border: 2px dashed {line2}; border-radius: 12px; }}
 QFrame[card="drop"][over="true"] {{ background: {accent_bg}; border: 2px dashed {accent}; }}
@@ -69,6 +70,11 @@ QPushButton[k="ghost"]:disabled {{ color: {mute}; border-color: transparent; }}
 QPushButton[k="icon"] {{ background: transparent; border-color: transparent; padding: 6px; }}
 QPushButton[k="icon"]:hover {{ background: {hover}; }}
 QPushButton[k="icon"]:focus {{ border: 2px solid {accent}; padding: 5px; }}
+QPushButton[k="tiny"] {{ background: transparent; border: 1px solid transparent;
+  border-radius: 6px; padding: 1px 7px; min-height: 18px; color: {sub}; font-size: 12px; }}
+QPushButton[k="tiny"]:hover {{ background: {hover}; color: {text}; }}
+QPushButton[k="tiny"]:focus {{ border: 2px solid {accent}; padding: 0 6px; }}
+QPushButton[k="tiny"]:disabled {{ color: {mute}; border-color: transparent; }}
 QPushButton[k="link"] {{ background: transparent; border: 2px solid transparent;
   color: {accent_text}; padding: 1px 3px; min-height: 16px; border-radius: 5px;
   font-weight: 600; text-align: left; }}
@@ -133,6 +139,9 @@ QPlainTextEdit, QTextEdit, QTextBrowser {{ background: {bg}; color: {text};
   selection-background-color: {accent}; selection-color: {on}; }}
 QPlainTextEdit:focus, QTextEdit:focus, QTextBrowser:focus {{ border: 2px solid {accent};
   padding: 7px; }}
+QPlainTextEdit[bare="true"], QTextBrowser[bare="true"], QPlainTextEdit[bare="true"]:focus,
+QTextBrowser[bare="true"]:focus {{ background: transparent; border: 0; border-radius: 0;
+  padding: 0; }}
 QPlainTextEdit[mono="true"], QTextBrowser[mono="true"] {{ font-family: {mono};
   font-size: 12px; color: {sub}; }}
 

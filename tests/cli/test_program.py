@@ -18,7 +18,7 @@ from tests.support.command_line import ROOT, ask, call, command
 
 VERBS = [
     *("quickstart", "train", "resume", "stop", "pause", "save", "sample", "runs", "check"),
-    *("estimate", "dataset", "models", "adapters", "chat", "merge", "settings", "doctor"),
+    *("estimate", "dataset", "models", "adapters", "chat", "chats", "merge", "settings", "doctor"),
 ]
 
 
@@ -46,6 +46,8 @@ def test_every_verb_has_help(home: Home, verb: str) -> None:
         ("chat", "--seed", str(10**30)),
         ("chat", "--temperature", "nan"),
         ("chat", "--top-p", "1.5"),
+        ("chat", "--4bit", "--16bit"),
+        ("chats", "export", "x"),
         ("dataset", "sample", "--max-length", "-3"),
         ("estimate", "--model", "starter", "--max-length", "0"),
     ],

@@ -16,8 +16,7 @@ from studio.library import adapters, jobs
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
 from studio.ui.pages.chat import ChatPage
-from studio.ui.pages.chat.transcript import AnswerCard
-from studio.ui.pages.chat.turns import Answer, Turn, history, requests
+from studio.ui.pages.chat.answer_card import AnswerCard
 from studio.ui.session import Session
 from tests.support.adapter_files import write_adapter
 from tests.support.live_session import SOON, live
@@ -63,7 +62,7 @@ def cards(page: ChatPage) -> list[AnswerCard]:
 
 
 def over(page: ChatPage) -> bool:
-    return all(card.answer.over for card in cards(page)) and not page._asked
+    return all(card.answer.over for card in cards(page)) and not page.asking.busy
 
 
 def write(page: ChatPage, text: str, qtbot: QtBot) -> None:
@@ -74,7 +73,7 @@ def write(page: ChatPage, text: str, qtbot: QtBot) -> None:
 
 def set_number(page: ChatPage, edit: object, text: str, qtbot: QtBot) -> None:
     if not page.sampling.isVisible():
-        click(qtbot, page.tune)
+        click(qtbot, page.top.tune)
     edit.clear()  # type: ignore[attr-defined]
     qtbot.keyClicks(edit, text)
 
@@ -116,7 +115,7 @@ def test_base_beside_adapter_then_swap_stop_and_unload(
 
     page.sides.set_sides([loud])
     page.sides.sides_chosen.emit()
-    click(qtbot, page.fresh)
+    click(qtbot, page.history.new)
     write(page, "What is the capital of France?", qtbot)
     qtbot.waitUntil(lambda: over(page), timeout=SOON)
     assert cards(page)[0].answer.text == tuned.text
@@ -131,10 +130,10 @@ def test_base_beside_adapter_then_swap_stop_and_unload(
     assert cards(page)[0].answer.stage == "stopped"
     assert "Stopped" in cards(page)[0].foot.text()
 
-    click(qtbot, page.unload)
+    click(qtbot, page.top.unload)
     qtbot.waitUntil(lambda: not folder.exists(), timeout=SOON)
     assert not page.talk.living
-    assert not page.unload.isVisible()
+    assert not page.top.unload.isVisible()
 
 
 def test_an_engine_that_dies_is_told_and_started_again(talking: ChatPage, qtbot: QtBot) -> None:
@@ -185,15 +184,6 @@ def test_shift_enter_writes_a_line_and_nothing_is_sent_while_empty(
     assert page.composer.button.isEnabled()
 
 
-def test_what_a_model_writes_is_plain_text(themed: object, show: Show) -> None:
-    evil = "<img src='http://example.com/x.png'> ![](file:///etc/passwd) <b>bold</b>"
-    card = AnswerCard(Answer("", "Bare model", evil, "done"), named=True)
-    show(card)
-    assert card.text.text() == evil
-    assert card.text.textFormat() == Qt.TextFormat.PlainText
-    assert not card.text.openExternalLinks()
-
-
 def test_only_adapters_that_fit_are_offered(
     loud: str, home: Home, page: ChatPage, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -206,9 +196,9 @@ def test_only_adapters_that_fit_are_offered(
 
 def test_columns_open_and_close(loud: str, page: ChatPage, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: page.sides.add.isEnabled())
-    click(qtbot, page.sides.add)
-    click(qtbot, page.sides.add)
-    assert len(page.sides.sides()) == 3
+    for _ in range(3):
+        click(qtbot, page.sides.add)
+    assert len(page.sides.sides()) == 4
     assert not page.sides.add.isVisible()
 
     def closers() -> list[QPushButton]:
@@ -217,7 +207,7 @@ def test_columns_open_and_close(loud: str, page: ChatPage, qtbot: QtBot) -> None
 
     qtbot.waitUntil(lambda: bool(closers()))
     click(qtbot, closers()[0])
-    assert len(page.sides.sides()) == 2
+    assert len(page.sides.sides()) == 3
 
 
 def test_questions_the_adapter_never_saw_are_suggested(
@@ -233,31 +223,3 @@ def test_questions_the_adapter_never_saw_are_suggested(
     qtbot.waitUntil(
         lambda: any("Order 777" in b.text() for b in page.suggestions.findChildren(QPushButton))
     )
-
-
-def turn(question: str, *texts: str) -> Turn:
-    return Turn(question, [Answer("", "x", text, "done") for text in texts])
-
-
-def test_each_column_has_its_own_history() -> None:
-    turns = [turn("a", "1", "2"), turn("b", "", "")]
-    assert history(turns, 1) == [
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "2"},
-        {"role": "user", "content": "b"},
-    ]
-    assert [columns for _, columns in requests(turns)] == [[0], [1]]
-    assert history(turns, 0, "Be brief.")[0] == {"role": "system", "content": "Be brief."}
-
-
-def test_the_first_question_is_one_request_for_all_columns() -> None:
-    assert requests([turn("a", "", "", "")]) == [([{"role": "user", "content": "a"}], [0, 1, 2])]
-
-
-def test_a_failed_turn_is_left_out_of_the_history() -> None:
-    failed = Turn("lost", [Answer("", "x", "half", "failed")])
-    assert history([turn("a", "1"), failed, turn("b", "")], 0) == [
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "1"},
-        {"role": "user", "content": "b"},
-    ]

@@ -10,10 +10,10 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from studio.core.chats import Answer, Turn, history
 from studio.library.folders import Home
 from studio.ui.pages.chat import ChatPage
-from studio.ui.pages.chat.transcript import AnswerCard
-from studio.ui.pages.chat.turns import Answer, Turn, history
+from studio.ui.pages.chat.answer_card import AnswerCard
 from studio.ui.pages.datasets import RowEditor
 from studio.ui.session import Session
 from tests.support.live_session import SOON, live
@@ -66,7 +66,7 @@ def test_rated_and_corrected_answers_become_rows(
 ) -> None:
     page = talking
     page.sampling.longest.setText("5")
-    page.sampling.system.setText("Be brief.")
+    page.sampling.system.setPlainText("Be brief.")
     card = answered(page, "One", qtbot)
     card.thumbs.up.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(card.thumbs.up, Qt.Key.Key_Space)
@@ -76,7 +76,7 @@ def test_rated_and_corrected_answers_become_rows(
         *asked,
         {"role": "assistant", "content": card.answer.text},
     ]
-    page.sampling.system.setText("Something else, from now on.")
+    page.sampling.system.setPlainText("Something else, from now on.")
     qtbot.mouseClick(card.pencil, LEFT)
     card.correction.edit.selectAll()
     qtbot.keyClicks(card.correction.edit, "Better")
@@ -101,7 +101,7 @@ def test_rated_and_corrected_answers_become_rows(
 
 
 def test_a_thumb_pressed_again_takes_the_rating_back(show: Show, qtbot: QtBot) -> None:
-    card = AnswerCard(Answer("", "Bare model", "Hi", "done"), False)
+    card = AnswerCard(Answer(side="", name="Bare model", text="Hi", stage="done"), False)
     show(card)
     for press, rating, word in (("up", "up", "Good"), ("down", "down", "Bad"), ("down", "", "")):
         with qtbot.waitSignal(card.rated):
@@ -113,7 +113,7 @@ def test_a_thumb_pressed_again_takes_the_rating_back(show: Show, qtbot: QtBot) -
 
 
 def test_a_correction_left_by_escape_changes_nothing(show: Show, qtbot: QtBot) -> None:
-    card = AnswerCard(Answer("", "Bare model", "Hi", "done"), False)
+    card = AnswerCard(Answer(side="", name="Bare model", text="Hi", stage="done"), False)
     show(card)
     qtbot.mouseClick(card.pencil, LEFT)
     qtbot.keyClicks(card.correction.edit, " there")
@@ -126,7 +126,10 @@ def test_a_correction_left_by_escape_changes_nothing(show: Show, qtbot: QtBot) -
 
 
 def test_answers_that_are_not_there_cannot_be_rated(show: Show) -> None:
-    for answer in (Answer("", "Bare", "Hi", "growing"), Answer("", "Bare", "", "failed")):
+    for answer in (
+        Answer(side="", name="Bare", text="Hi", stage="growing"),
+        Answer(side="", name="Bare", stage="failed"),
+    ):
         card = AnswerCard(answer, False)
         show(card)
         assert not card.thumbs.isVisible()
@@ -134,6 +137,7 @@ def test_answers_that_are_not_there_cannot_be_rated(show: Show) -> None:
 
 
 def test_a_correction_is_what_was_said() -> None:
-    first = Turn("One", [Answer("", "Bare", "Bad", "done", correction="Good")])
-    said = history([first, Turn("Two", [])], 0)
+    answer = Answer(side="", name="Bare", text="Bad", stage="done", correction="Good")
+    first = Turn(id="1", question="One", answers=[answer])
+    said = history([first, Turn(id="2", question="Two")], 0)
     assert said[1]["content"] == "Good"

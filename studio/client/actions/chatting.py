@@ -47,11 +47,13 @@ class Conversation:
         self.close()
 
     def wait_ready(self, cancelled: Asked | None = None) -> Ready:
-        """Wait until model and adapters are loaded."""
+        """Wait until model and adapters are loaded; raises StudioError for one that isn't."""
         while True:
             for event in self._events(cancelled):
                 if isinstance(event, Ready):
                     return event
+                if isinstance(event, Refused) and not event.request:
+                    raise StudioError(event.title, event.text, event.fix)
 
     def say(
         self,
@@ -64,7 +66,7 @@ class Conversation:
     ) -> list[Answered]:
         """One answer for each side of `adapters` ("" is the bare model), in that order.
 
-        `sampling`: max_new_tokens, temperature, top_p, seed. `on_text(side, text)` gets the text
+        `sampling`: what core.commands.Say takes besides. `on_text(side, text)` gets the text
         as it comes. Once `cancelled()` is true the answer is cut off where it is.
         """
         self._number += 1
@@ -127,11 +129,13 @@ def open_chat(
     *,
     keeper: Keeper,
     dtype: str = "auto",
+    bits: str = "auto",
     hear: Hear | None = None,
     cancelled: Asked | None = None,
 ) -> Conversation:
     """Load a model and adapters for a conversation; returns when it is ready."""
-    job = Chat(model=str(model), adapters=tuple(str(path) for path in adapters), dtype=dtype)
+    held = tuple(str(path) for path in adapters)
+    job = Chat(model=str(model), adapters=held, dtype=dtype, bits=bits)
     folder = jobs.create(home, job)
     keeper.start(folder)
     conversation = Conversation(home, keeper, folder, hear)

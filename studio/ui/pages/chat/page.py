@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout
+import random
+import time
+from pathlib import Path
 
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+
+from studio.core.chats import Answer, Kept, Turn, tally
 from studio.core.errors import StudioError
-from studio.core.events import Answered, Refused
-from studio.library.adapters import AdapterFacts
+from studio.core.events import Ready, Refused
+from studio.library import chats
+from studio.ui import format as say
+from studio.ui.pages.chat.asking import Asking
 from studio.ui.pages.chat.collecting import Collected
 from studio.ui.pages.chat.composer import Composer
+from studio.ui.pages.chat.history import History
+from studio.ui.pages.chat.keeping import Keeping
+from studio.ui.pages.chat.keys import listen
+from studio.ui.pages.chat.offers import Offers
+from studio.ui.pages.chat.rated import rating
 from studio.ui.pages.chat.sampling import Sampling
-from studio.ui.pages.chat.sides import BARE, MOST, Sides, fitting, known_models
-from studio.ui.pages.chat.suggestions import first_questions
+from studio.ui.pages.chat.sides import BARE, MOST, Sides
 from studio.ui.pages.chat.talk import Talk
-from studio.ui.pages.chat.transcript import AnswerCard, Suggestions, Transcript
-from studio.ui.pages.chat.turns import Answer, Turn, rating, requests
+from studio.ui.pages.chat.top import Top
+from studio.ui.pages.chat.transcript import Suggestions, Transcript
 from studio.ui.session import Session
-from studio.ui.widgets import (
-    Button,
-    EmptyState,
-    Heading,
-    InlineMessage,
-    Page,
-    label,
-    row,
-)
+from studio.ui.widgets import Button, EmptyState, InlineMessage, Page, column, label, row
 
 _ALONE = "Adapters that belong on this model are offered above, once there are any."
 _BESIDE = (
@@ -41,10 +43,13 @@ class ChatPage(Page):
     def __init__(self, session: Session) -> None:
         super().__init__(scroll=False, spacing=14)
         self._session = session
-        self._turns: list[Turn] = []
-        self._asked: dict[str, list[int]] = {}
         self.talk = Talk(session, self)
+        self.asking = Asking(self.talk, self)
+        self.keeping = Keeping(session, self)
+        self.history = History(session)
+        self.top = Top()
         self.sides = Sides()
+        self.offers = Offers(session, self.sides, self)
         self.sampling = Sampling()
         self.sampling.hide()
         self.transcript = Transcript()
@@ -52,14 +57,10 @@ class ChatPage(Page):
         self.message = InlineMessage(closable=True)
         self.status = label("", "mute")
         self.suggestions = Suggestions()
-        self.fresh = Button("New chat", "", "plus", "Begin again; the model stays loaded")
-        self.tune = Button("Settings", "", "sliders", "Temperature, length, seed, system message")
-        self.tune.setCheckable(True)
-        self.unload = Button("Unload", "", "x", "Give the model's memory back")
-        self.unload.hide()
         self.collected = Collected(session, self)
         self._lay_out()
         self._connect()
+        listen(self)
         self._show_state()
 
     def open_chat(self, model: str, adapters: list[str]) -> None:
@@ -67,57 +68,119 @@ class ChatPage(Page):
         self.begin_again()
         self.sides.show_model(model)
         self.sides.set_sides([BARE, *adapters][:MOST])
-        self._look_for_adapters()
-        self.talk.open(model, [side for side in adapters if side])
+        self.offers.look_for_adapters()
+        self.talk.open(model, [side for side in adapters if side], self.sampling.bits.value())
         self._show_state()
         self.composer.edit.setFocus()
 
     def begin_again(self) -> None:
-        """Empty the transcript; model and adapters stay loaded."""
+        """A new conversation; model, adapters and settings stay."""
         self.stop()
-        self._turns.clear()
-        self._asked.clear()
-        self.transcript.clear()
-        self.message.hide()
-        self._show_state()
+        self.keeping.begin()
+        self.composer.edit.setFocus()
+
+    def open_kept(self, id: str) -> None:
+        """A conversation of before, as it was left."""
+        self.stop()
+        self.keeping.open(id)
 
     def send(self, text: str) -> None:
-        """Ask every side."""
-        self.message.hide()
-        model = self.sides.model.value()
-        chosen = self.sides.sides()
-        if not self.talk.living:
-            self.talk.open(model, [side for side in chosen if side])
-        system = self.sampling.system.text().strip()
-        turn = Turn(text, [Answer(side, self.sides.name(side)) for side in chosen], system)
-        self._turns.append(turn)
-        for column, card in enumerate(self.transcript.add(turn).cards):
-            card.rated.connect(lambda which=column: self._rated(turn, which))
-        values = self.sampling.values()
-        for messages, columns in requests(self._turns, system):
-            sides = [chosen[column] for column in columns]
-            request = self.talk.say(messages, sides, **values)
-            self._asked[request] = columns
-        self._show_state()
+        """Ask every side, behind what is on screen."""
+        self._ask(text, self.keeping.kept.at)
 
     def stop(self) -> None:
         """Cut off what is being answered."""
-        for request in self._asked:
-            self.talk.stop(request)
+        self.asking.stop()
+
+    def answer_again(self, turn: Turn | None = None) -> None:
+        """Ask a question once more, the last by itself; the answer so far stays, as a branch."""
+        path = self.keeping.kept.path()
+        turn = turn or (path[-1] if path else None)
+        if turn is not None and not self.asking.busy:
+            self._ask(turn.question, turn.parent)
+
+    def switch(self, turn: Turn, step: int) -> None:
+        """Show the branch before this one, or the next."""
+        kept = self.keeping.kept
+        branches = kept.branches(turn)
+        place = branches.index(turn) + step
+        if 0 <= place < len(branches) and not self.asking.busy:
+            kept.show(branches[place])
+            self._changed()
+
+    def reveal(self) -> None:
+        """Say who answered, and how often each was the best."""
+        self.keeping.kept.revealed = True
+        self.transcript.reveal()
+        self._changed()
+
+    def _ask(self, text: str, parent: str) -> None:
+        self.message.hide()
+        chosen, model = self.sides.sides(), self.sides.model.value()
+        bits = self.sampling.bits.value()
+        if not self.talk.holds(model, bits):
+            self.talk.open(model, [side for side in chosen if side], bits)
+        values = self.sampling.values()
+        turn = Turn(
+            id=chats.new_id(),
+            question=text,
+            parent=parent,
+            answers=[
+                Answer(side=side, name=self.sides.name(side), id=chats.new_id()) for side in chosen
+            ],
+            system=self.sampling.system.toPlainText().strip(),
+            sampling=values,
+            time=time.time(),
+        )
+        if self.sides.blind.isChecked() and len(chosen) > 1:
+            turn.blind = True
+            turn.order = tuple(random.sample(range(len(chosen)), len(chosen)))
+            self.keeping.kept.revealed = False
+        self.keeping.kept.add(turn)
+        self._changed()
+        self.asking.ask(self.keeping.kept, values)
+        self._show_state()
+
+    def _changed(self) -> None:
+        """The conversation is another one: show it, and write it."""
+        kept = self.keeping.kept
+        kept.model, kept.sides = self.sides.model.value(), self.sides.sides()
+        kept.model_name = self.sides.model.currentText()
+        kept.system = self.sampling.system.toPlainText().strip()
+        kept.sampling, kept.blind = self.sampling.chosen(), self.sides.blind.isChecked()
+        self.transcript.show_path(kept)
+        self.keeping.save()
+        self._show_state()
+
+    def _opened(self) -> None:
+        """Another conversation is on screen."""
+        self.message.hide()
+        kept = self.keeping.kept
+        if kept.turns:
+            self.sides.show_model(kept.model)
+            self.sides.set_sides(kept.sides or [BARE])
+            self.sides.blind.setChecked(kept.blind)
+            self.sampling.show_values(kept.sampling, kept.system)
+            self.offers.look_for_adapters()
+            if not Path(kept.model).is_dir():
+                self.message.show_message(
+                    "Its model isn't there any more",
+                    f"{kept.model_name or kept.model} was moved or deleted.",
+                    "Choose another model to go on.",
+                    tone="warn",
+                )
+        self.transcript.show_path(kept)
+        self.history.show_current(kept.id)
+        self._show_state()
 
     def _lay_out(self) -> None:
-        self.heading = Heading("Chat", "", self.fresh, self.tune, self.unload)
         self.empty = EmptyState(
             "chat",
             "No model to talk to yet",
             "Fetch the starter model or pick one of your own on the first step of New run.",
             "New run",
         )
-        self.hint = EmptyState(
-            "chat",
-            "Say something",
-            _ALONE,
-        )
+        self.hint = EmptyState("chat", "Say something", _ALONE)
         hint_box = self.hint.layout()
         assert isinstance(hint_box, QVBoxLayout)
         hint_box.insertSpacing(hint_box.count() - 1, 6)
@@ -125,66 +188,65 @@ class ChatPage(Page):
         self._stack = QStackedWidget()
         for face in (self.empty, self.hint, self.transcript):
             self._stack.addWidget(face)
-        self.body.addWidget(self.heading)
-        self.body.addWidget(self.sides)
-        self.body.addWidget(self.sampling)
-        self.body.addWidget(self._stack, 1)
-        self.body.addWidget(self.message)
-        self.body.addWidget(self.composer)
         self.keys = label("Enter sends, Shift+Enter starts a line", "mute")
-        self.body.addLayout(row(self.status, None, self.collected, self.keys))
+        talking = column(self.sides, self.sampling, spacing=12)
+        talking.addWidget(self._stack, 1)
+        talking.addWidget(self.message)
+        talking.addWidget(self.composer)
+        talking.addLayout(row(self.status, None, self.collected, self.keys))
+        self.body.addWidget(self.top)
+        whole = row(self.history, spacing=20)
+        whole.addLayout(talking, 1)
+        inside = QWidget()
+        inside.setLayout(whole)
+        self.body.addWidget(inside, 1)
 
     def _connect(self) -> None:
-        session, talk = self._session, self.talk
+        session, talk, top = self._session, self.talk, self.top
         session.models_changed.connect(self._look_for_models)
-        session.library_changed.connect(self._look_for_adapters)
+        session.library_changed.connect(self.offers.look_for_adapters)
+        self.offers.model_changed.connect(self._model_chosen)
+        self.offers.found.connect(self._show_state)
+        self.offers.fits.connect(lambda any: self.hint.text.setText(_BESIDE if any else _ALONE))
+        self.offers.suggested.connect(self._suggest)
         self.sides.model_chosen.connect(self._model_chosen)
         self.sides.sides_chosen.connect(self._sides_chosen)
+        self.sides.blind_chosen.connect(lambda _: self._show_state())
+        self.sampling.bits_chosen.connect(self._bits_chosen)
         self.composer.sent.connect(self.send)
         self.composer.stopped.connect(self.stop)
-        self.fresh.clicked.connect(self.begin_again)
-        self.tune.toggled.connect(self.sampling.setVisible)
-        self.unload.clicked.connect(self._unload)
+        self.history.fresh.connect(self.begin_again)
+        self.history.opened.connect(self.open_kept)
+        self.history.renamed.connect(self._rename)
+        self.history.deleted.connect(self.keeping.delete)
+        top.tune.toggled.connect(self.sampling.setVisible)
+        top.beside.toggled.connect(self.history.setVisible)
+        top.unload.clicked.connect(self._unload)
+        top.reveal.clicked.connect(self.reveal)
+        top.copied.connect(self.keeping.copy)
+        top.exported.connect(self.keeping.export)
+        top.renamed.connect(lambda: self._rename(self.keeping.kept.id))
+        top.deleted.connect(lambda: self.keeping.delete(self.keeping.kept.id))
         self.empty.button.clicked.connect(lambda: session.open_page.emit("new_run"))
-        self.message.acted.connect(self._again)
+        self.message.acted.connect(self._try_again)
+        self.keeping.opened.connect(self._opened)
+        self.keeping.listed.connect(self.history.look)
+        self.transcript.edited.connect(lambda turn, text: self._ask(text, turn.parent))
+        self.transcript.again.connect(self.answer_again)
+        self.transcript.switched.connect(self.switch)
+        self.transcript.rated.connect(self._rated)
+        self.transcript.voted.connect(lambda _: self._changed())
+        self.asking.grew.connect(self._grew)
+        self.asking.settled.connect(self._settled)
+        self.asking.refused.connect(self._refused)
         talk.moved.connect(self._moved)
-        talk.text.connect(self._grow)
-        talk.answered.connect(self._answered)
-        talk.refused.connect(self._refused)
+        talk.loaded.connect(self._loaded)
+        talk.decided.connect(self.sampling.say_why)
         talk.remark.connect(lambda text: self.message.show_message(text, tone="warn"))
         talk.broken.connect(self._broken)
-        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
-        escape.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        escape.activated.connect(self.stop)
 
     def _look_for_models(self) -> None:
-        self._session.background(known_models, self._session.home, done=self._models_found)
-
-    def _models_found(self, found: list[tuple[str, str]]) -> None:
-        before = self.sides.model.value()
-        self.sides.set_models(found)
-        if before and self.talk.living:
-            self.sides.show_model(before)
-        if self.sides.model.value() != before:
-            self._model_chosen(self.sides.model.value())
-        else:
-            self._look_for_adapters()
-        self._show_state()
-
-    def _look_for_adapters(self) -> None:
-        model = self.sides.model.value()
-        if model:
-            self._session.background(
-                fitting, self._session.home, model,
-                done=lambda found: self._adapters_found(model, found),
-            )  # fmt: skip
-
-    def _adapters_found(self, model: str, found: list[AdapterFacts]) -> None:
-        if model != self.sides.model.value():
-            return
-        self.sides.set_adapters(found)
-        self.hint.text.setText(_BESIDE if found else _ALONE)
-        self._session.background(first_questions, self.sides.datasets(), done=self._suggest)
+        self.offers.look(keep=self.talk.living or bool(self.keeping.kept.turns))
 
     def _suggest(self, texts: list[str]) -> None:
         buttons = [Button(text, "chip") for text in texts]
@@ -194,105 +256,99 @@ class ChatPage(Page):
 
     def _model_chosen(self, model: str) -> None:
         """Another model is another conversation."""
-        if self._turns:
+        if self.keeping.kept.turns:
             self.begin_again()
         self.sides.set_adapters([])
         self.sides.set_sides([BARE])
-        self._look_for_adapters()
+        self.offers.look_for_adapters()
         if self.talk.living:
-            self.talk.open(model, [])
+            self.talk.open(model, [], self.sampling.bits.value())
         self._show_state()
 
     def _sides_chosen(self) -> None:
         if self.talk.living:
-            self.talk.open(self.sides.model.value(), [s for s in self.sides.sides() if s])
-        self._session.background(first_questions, self.sides.datasets(), done=self._suggest)
+            sides = [side for side in self.sides.sides() if side]
+            self.talk.open(self.sides.model.value(), sides, self.sampling.bits.value())
+        self.offers.suggest()
+        self._show_state()
+
+    def _bits_chosen(self, bits: str) -> None:
+        if self.talk.living:
+            self._sides_chosen()
 
     def _unload(self) -> None:
         self.stop()
         self.talk.leave()
-        self._give_up("Unloaded before it was answered.")
+        self.sampling.say_why("")
+        self.status.setText("")
+        self.asking.give_up("Unloaded before it was answered.")
+        self._show_state()
 
-    def _again(self) -> None:
-        """Ask the last question once more."""
-        if self._turns and not self._asked:
-            turn = self._turns.pop()
-            self.transcript.drop_last()
-            self.send(turn.question)
+    def _try_again(self) -> None:
+        """Ask the last question once more, in the place of what failed."""
+        kept, path = self.keeping.kept, self.keeping.kept.path()
+        if path and not self.asking.busy:
+            kept.turns.remove(path[-1])
+            kept.at = path[-1].parent
+            self._ask(path[-1].question, path[-1].parent)
 
-    def _rated(self, turn: Turn, column: int) -> None:
-        self.collected.keep(rating(self._turns, turn, column, self.sides.model.value()))
+    def _rename(self, id: str) -> None:
+        kept = self.keeping.kept
+        self.keeping.rename(id, kept.title if id == kept.id else self.history.title(id))
+
+    def _rated(self, turn: Turn, which: int) -> None:
+        path = self.keeping.kept.path()
+        self.collected.keep(rating(path, turn, which, self.sides.model.value()))
+        self.keeping.save()
+
+    def _grew(self, answer: str) -> None:
+        if card := self.transcript.card(answer):
+            card.refresh()
+
+    def _settled(self, kept: Kept, turn: Turn) -> None:
+        for view in self.transcript.views:
+            if view.turn is turn:
+                view.voting.refresh()
+        self.keeping.save(kept)
+        self._show_state()
 
     def _moved(self, text: str) -> None:
         self.status.setText(text)
         self._show_state()
 
-    def _grow(self, request: str, side: int, text: str) -> None:
-        if card := self._card(request, side):
-            card.answer.text += text
-            card.answer.stage = "growing"
-            card.refresh()
-
-    def _answered(self, event: Answered) -> None:
-        if card := self._card(event.request, event.side):
-            answer = card.answer
-            answer.text, answer.tokens = event.text, event.tokens
-            answer.tokens_per_second = event.tokens_per_second
-            answer.stage = "stopped" if event.stopped else "done"
-            card.refresh()
-            self._forget_answered(event.request)
+    def _loaded(self, ready: Ready) -> None:
+        """What memory it took is said where it can be seen while nothing else is."""
+        parts = [f"Base {say.size(ready.base_bytes)}"] if ready.base_bytes else []
+        for side, size in ready.own_bytes.items():
+            how = f"+{say.size(size)}" if size else "added at every layer (slower)"
+            parts.append(f"{self.sides.name(side)} {how}")
+        self.status.setText("  \N{MIDDLE DOT}  ".join(parts))
 
     def _refused(self, event: Refused) -> None:
-        if not event.request:
-            self.message.show_message(event.title, event.text, event.fix)
-            return
-        for side in range(len(self._asked.get(event.request, ()))):
-            if card := self._card(event.request, side):
-                card.answer.stage = "failed"
-                card.answer.problem = f"{event.text} {event.fix}".strip()
-                card.refresh()
-        self._forget_answered(event.request)
+        self.message.show_message(event.title, event.text, event.fix)
 
     def _broken(self, error: StudioError) -> None:
-        unanswered = bool(self._asked)
-        self._give_up("The engine ended before it was answered.")
+        unanswered = self.asking.give_up("The engine ended before it was answered.")
         self.message.show_error(error, "Try again" if unanswered else "")
         self.status.setText("")
         self._show_state()
 
-    def _give_up(self, why: str) -> None:
-        """Close what nobody will answer any more."""
-        self._asked.clear()
-        for card in self.transcript.views[-1].cards if self.transcript.views else ():
-            if not card.answer.over:
-                card.answer.stage, card.answer.problem = "failed", why
-                card.refresh()
-        self._show_state()
-
-    def _card(self, request: str, side: int) -> AnswerCard | None:
-        """Where the answer of this side of a request is shown; None for one long forgotten."""
-        columns = self._asked.get(request, [])
-        return self.transcript.views[-1].cards[columns[side]] if side < len(columns) else None
-
-    def _forget_answered(self, request: str) -> None:
-        columns = self._asked.get(request, [])
-        if columns and all(self._turns[-1].answers[column].over for column in columns):
-            del self._asked[request]
-        self._show_state()
-
     def _show_state(self) -> None:
-        known = bool(self.sides.model.value())
-        self._stack.setCurrentIndex(0 if not known else 2 if self._turns else 1)
-        self.sides.setVisible(known)
+        known, kept = bool(self.sides.model.value()), self.keeping.kept
+        busy, path = self.asking.busy, kept.path()
+        self._stack.setCurrentIndex(2 if path else 1 if known else 0)
+        for part in (self.sides, self.composer, self.keys):
+            part.setVisible(known)
         self.composer.set_usable(known)
-        self.composer.set_busy(bool(self._asked))
-        self.composer.setVisible(known)
-        self.keys.setVisible(known)
-        self.fresh.setVisible(bool(self._turns))
-        self.tune.setVisible(known)
-        self.unload.setVisible(self.talk.living)
+        self.composer.set_busy(busy)
+        self.transcript.set_busy(busy)
+        self.keeping.set_growing(busy)
+        blind = any(turn.blind for turn in path) and not kept.revealed
+        self.top.show_state(kept.title if path else "", path, known, self.talk.living, blind)
+        self.top.say_votes({} if blind else tally(path), sum(t.vote is not None for t in path))
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._look_for_models()
+        self.history.look()
         self.collected.look()

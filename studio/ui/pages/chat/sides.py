@@ -13,18 +13,21 @@ from studio.core.facts import ModelFacts
 from studio.library import adapter_files, adapters, models
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
-from studio.ui.widgets import Button, ComboBox, IconButton, clear, label, row
+from studio.ui.widgets import Button, ComboBox, IconButton, clear, column, label, row
 
 BARE = ""
-MOST = 3
-_LEAST_WIDTH, _MODEL_WIDTH, _SIDE_WIDTH = 100, 230, 190
+MOST = 4
+_LEAST_WIDTH, _MODEL_WIDTH, _SIDE_WIDTH, _WIDE = 84, 230, 180, 400
+_A_LINE_OF_THEIR_OWN = 2
+"""As many columns are chosen on a line of their own, above what they answer."""
 
 
 class Sides(QWidget):
-    """The model's choice and up to three sides."""
+    """The model's choice, up to four sides, and whether they are compared blindly."""
 
     model_chosen = Signal(str)
     sides_chosen = Signal()
+    blind_chosen = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,17 +38,24 @@ class Sides(QWidget):
         self.model.chosen.connect(self.model_chosen)
         self.add = Button("Compare", "ghost", "plus", "Answer in one more column")
         self.add.clicked.connect(self._add)
+        self.blind = Button("Blind", "chip", tip="Hide who answers, shuffle the columns, and vote")
+        self.blind.setCheckable(True)
+        self.blind.clicked.connect(self.blind_chosen)
         self._row = QHBoxLayout()
         self._row.setSpacing(8)
+        self._below = QHBoxLayout()
+        self._below.setSpacing(12)
         name = label("Model", "mute")
         name.setBuddy(self.model)
-        whole = row(name, spacing=8)
-        whole.addWidget(self.model, 6)
-        whole.addSpacing(8)
-        whole.addLayout(self._row, 14)
-        whole.addWidget(self.add)
-        whole.addStretch(1)
-        self.setLayout(whole)
+        above = row(name, spacing=8)
+        above.addWidget(self.model, 6)
+        above.addSpacing(8)
+        above.addLayout(self._row, 12)
+        above.addWidget(self.add)
+        above.addWidget(self.blind)
+        above.addStretch(1)
+        self._whole = column(above, self._below, spacing=8)
+        self.setLayout(self._whole)
         self.set_sides([BARE])
 
     def set_models(self, found: Sequence[tuple[str, str]]) -> None:
@@ -73,11 +83,16 @@ class Sides(QWidget):
     def set_sides(self, wanted: Sequence[str]) -> None:
         """Show these columns. No signal."""
         clear(self._row)
+        clear(self._below)
         self._boxes = []
+        many = len(wanted) >= _A_LINE_OF_THEIR_OWN
         for number, side in enumerate(wanted[:MOST]):
-            self._row.addLayout(self._side(number, side, len(wanted) > 1))
+            made = self._side(number, side, len(wanted) > 1, _WIDE if many else _SIDE_WIDTH)
+            (self._below if many else self._row).addLayout(made, 1)
+        self._whole.setSpacing(8 if many else 0)
         self.add.setVisible(len(self._boxes) < MOST)
         self.add.setEnabled(bool(self._adapters) or len(self._boxes) > 1)
+        self.blind.setVisible(len(self._boxes) > 1)
 
     def name(self, side: str) -> str:
         """What to call a side."""
@@ -89,12 +104,12 @@ class Sides(QWidget):
         chosen = set(self.sides())
         return {facts.dataset for facts in self._adapters if facts.path in chosen}
 
-    def _side(self, number: int, side: str, several: bool) -> QHBoxLayout:
+    def _side(self, number: int, side: str, several: bool, most: int) -> QHBoxLayout:
         choices = [(BARE, "Bare model")] + [(f.path, f.name) for f in self._adapters]
         if side and side not in dict(choices):
             choices.append((side, Path(side).name))
         box = ComboBox(f"Adapter of column {number + 1}" if several else "Adapter", choices)
-        _between(box, _LEAST_WIDTH, _SIDE_WIDTH)
+        _between(box, _LEAST_WIDTH, most)
         box.set_value(side)
         box.chosen.connect(lambda _: self.sides_chosen.emit())
         self._boxes.append(box)

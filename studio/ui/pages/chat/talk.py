@@ -29,6 +29,10 @@ class Talk(QObject):
     """Request, side, more text."""
     answered = Signal(object)
     refused = Signal(object)
+    loaded = Signal(object)
+    """The Ready that says who can speak now."""
+    decided = Signal(str)
+    """How the base is held, and why, in a sentence."""
     remark = Signal(str)
     broken = Signal(object)
     """The StudioError by which the engine ended or couldn't be started."""
@@ -39,7 +43,7 @@ class Talk(QObject):
         self._folder: Path | None = None
         self._left: set[str] = set()
         self._count = self._starting = 0
-        self._model = ""
+        self._model = self._bits = ""
         self._listening = False
         self._waiting: list[AnyCommand] = []
         self._state = RunState()
@@ -50,19 +54,23 @@ class Talk(QObject):
         """Whether an engine is there or on its way."""
         return self._folder is not None or bool(self._starting)
 
-    def open(self, model: str, adapters: Sequence[str]) -> None:
+    def holds(self, model: str, bits: str) -> bool:
+        """Whether an engine is there, or on its way, with this base held so."""
+        return self.living and (model, bits) == (self._model, self._bits)
+
+    def open(self, model: str, adapters: Sequence[str], bits: str = "auto") -> None:
         """Have this model loaded with these adapters; the base stays where it is the same."""
-        if self.living and model == self._model:
+        if self.holds(model, bits):
             self._tell(Load(adapters=tuple(adapters)))
             return
         self.leave()
-        self._model = model
+        self._model, self._bits = model, bits
         self._count += 1
         self._state, self._starting = RunState(), self._count
         mine = self._count
         self.moved.emit("Starting")
         self._session.background(
-            create, self._session.home, Chat(model=model, adapters=tuple(adapters)),
+            create, self._session.home, Chat(model=model, adapters=tuple(adapters), bits=bits),
             done=lambda folder: self._created(folder, mine), failed=self._not_started,
         )  # fmt: skip
 
@@ -131,16 +139,19 @@ class Talk(QObject):
         match event:
             case ev.Stage():
                 self.moved.emit(event.text)
+            case ev.Started(decided=decided):
+                self.decided.emit(_how(decided))
             case ev.Ready():
                 self.ready = True
                 self.moved.emit("")
+                self.loaded.emit(event)
             case ev.TokenText():
                 self.text.emit(event.request, event.side, event.text)
             case ev.Answered():
                 self.answered.emit(event)
             case ev.Refused():
                 self.refused.emit(event)
-            case ev.Note():
+            case ev.Note() if event.severity != "info":
                 self.remark.emit(event.text)
 
     def _ended(self, folder: str) -> None:
@@ -156,6 +167,13 @@ class Talk(QObject):
         text = state.text or "Its process ended without a word."
         title = state.title or "The conversation's engine ended"
         self.broken.emit(StudioError(title, text, state.fix or "Send the message again."))
+
+
+def _how(decided: dict[str, object]) -> str:
+    if not decided.get("why"):
+        return ""
+    held = "4 bits (NF4)" if decided.get("bits") == 4 else str(decided.get("dtype", "16 bits"))
+    return f"The base is held in {held}: {decided['why']}."
 
 
 def create(home: Home, job: Chat) -> Path:

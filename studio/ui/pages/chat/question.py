@@ -1,0 +1,150 @@
+"""What the user asked: copied, edited into a branch, or switched to another."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from studio.ui.pages.chat.branches import Branches
+from studio.ui.widgets import Button, IconButton, label, row
+from studio.ui.widgets.fitting_edit import FittingEdit
+
+_WIDEST = 520
+
+
+class Question(QWidget):
+    """The bubble at the right, with its tools below it."""
+
+    edited = Signal(str)
+    """The question as it is to be asked instead."""
+    again = Signal()
+    """Answer it once more."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+        self.bubble = _Bubble(text)
+        self.editor = _Editor()
+        self.editor.taken.connect(self._take)
+        self.editor.left.connect(self._leave)
+        self.branches = Branches()
+        self.pencil = IconButton("pencil", "Edit and ask again")
+        self.copy = IconButton("copy", "Copy this question")
+        self.refresh = IconButton("refresh", "Answer once more (Ctrl+R)")
+        self.pencil.clicked.connect(self.edit)
+        self.copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text))
+        self.refresh.clicked.connect(self.again)
+        self._tools = QWidget()
+        tools = row(None, self.branches, self.copy, self.pencil, self.refresh, spacing=2)
+        for tool in (self.copy, self.pencil, self.refresh):
+            tool.setFixedSize(24, 24)
+        self._tools.setLayout(tools)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(3)
+        box.addLayout(row(None, self.bubble, spacing=0))
+        box.addWidget(self.editor)
+        box.addWidget(self._tools)
+
+    def edit(self) -> None:
+        """Let the question be edited where it stands."""
+        self.bubble.hide()
+        self._tools.hide()
+        self.editor.begin(self.text)
+
+    def set_busy(self, busy: bool) -> None:
+        """While something is being answered nothing else can be asked."""
+        for tool in (self.pencil, self.refresh):
+            tool.setEnabled(not busy)
+
+    def _take(self, text: str) -> None:
+        self._leave()
+        if text != self.text:
+            self.edited.emit(text)
+
+    def _leave(self) -> None:
+        self.editor.hide()
+        self.bubble.show()
+        self._tools.show()
+        self.pencil.setFocus()
+
+
+class _Bubble(QFrame):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.setProperty("card", "strip")
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
+        words = label(text, "", wrap=True, selectable=True)
+        words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        widest = max(
+            (words.fontMetrics().horizontalAdvance(t) for t in text.splitlines()), default=0
+        )
+        words.setMinimumWidth(min(widest + 4, _WIDEST))
+        box = QHBoxLayout(self)
+        box.setContentsMargins(14, 10, 14, 10)
+        box.addWidget(words)
+        self.setAccessibleName(f"You: {text}")
+
+
+class _Editor(QWidget):
+    taken = Signal(str)
+    left = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.edit = _Edit()
+        self.edit.taken.connect(self._take)
+        self.edit.left.connect(self.left)
+        self.ask = Button("Ask", "primary", "send", "Enter")
+        self.ask.clicked.connect(self._take)
+        self.cancel = Button("Cancel", "ghost", tip="Escape")
+        self.cancel.clicked.connect(self.left)
+        self.edit.textChanged.connect(self._check)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(8)
+        box.addWidget(self.edit)
+        said = label("The conversation as it is stays, as a branch.", "mute")
+        box.addLayout(row(said, None, self.cancel, self.ask, spacing=8))
+        self.hide()
+
+    def begin(self, text: str) -> None:
+        """Show a text to edit."""
+        self.edit.setPlainText(text)
+        self.edit.moveCursor(self.edit.textCursor().MoveOperation.End)
+        self.show()
+        self.edit.setFocus()
+
+    def _take(self) -> None:
+        if text := self.edit.toPlainText().strip():
+            self.taken.emit(text)
+
+    def _check(self) -> None:
+        self.ask.setEnabled(bool(self.edit.toPlainText().strip()))
+
+
+class _Edit(FittingEdit):
+    taken = Signal()
+    left = Signal()
+
+    def __init__(self) -> None:
+        super().__init__("The question", least=1)
+        self.setAccessibleDescription("Enter asks it, Escape leaves it as it was")
+
+    def event(self, event: QEvent) -> bool:
+        """Escape is this field's before it is the page's."""
+        escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
+        if escape and event.type() == QEvent.Type.ShortcutOverride:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        if enter and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+            self.taken.emit()
+        elif event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)

@@ -1,0 +1,175 @@
+"""Chat: an adapter's speed beside the bare base's, swapping, and a second turn's first token.
+
+    python -m tests.benchmarks.chatting [--model DIR] [--tokens 48] [--rounds 5] [--skip-4bit]
+
+Speeds are of one token after another, the sides in turn so that the machine's moods meet all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from studio.engine import precision
+from studio.engine.conversation import BARE, Speaker
+from studio.engine.generate import Sampler, stream
+from studio.engine.load import load_model, load_tokenizer
+from studio.engine.prefix import Prefix
+from studio.library.folders import Home, default_root
+from tests.support import adapters as made
+
+HISTORY = 1000
+SPEED, SWAP, FIRST = 0.95, 0.5, 0.2
+
+
+def main() -> None:
+    """Measure, and print every figure beside what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=_starter())
+    parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--skip-4bit", action="store_true")
+    options = parser.parse_args()
+    device = precision.best_device()
+    chosen = precision.decide("auto", device)
+    print(f"{options.model.name}, {chosen.name} on {device}, {torch.get_num_threads()} threads")
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (
+            str(made.make_adapter(options.model, Path(folder) / str(seed), seed=seed, r=16))
+            for seed in (1, 2)
+        )
+        _in_16_bits(options, chosen.dtype, device, first, second)
+        if not options.skip_4bit:
+            _in_4_bits(options, chosen.dtype, device, first)
+
+
+def _in_16_bits(
+    options: argparse.Namespace, dtype: torch.dtype, device: torch.device, first: str, second: str
+) -> None:
+    model = load_model(options.model, dtype, device=device)
+    speaker = Speaker(options.model, model, load_tokenizer(options.model))
+    before = _bytes(model)
+    speaker.load(first)
+    ratio, words = _against_bare(speaker, first, options)
+    _say("folded adapter, of the bare base's tokens/s", ratio, SPEED, ratio >= SPEED, words)
+    print(f"    its weights take {speaker.own_bytes(first) / 1e6:.0f} MB of their own")
+    swaps = []
+    for number in range(2 * options.rounds):
+        begin = time.perf_counter()
+        speaker.hold([(second, first)[number % 2]])
+        swaps.append(time.perf_counter() - begin)
+    swap = statistics.median(swaps)
+    _say("swap, seconds", swap, SWAP, swap <= SWAP, f"at most {max(swaps):.2f}")
+    _second_turn(speaker, options)
+    speaker.hold([])
+    print(f"base bit-exact after all of it: {'yes' if _bytes(model) == before else 'NO'}")
+    beside = Speaker(options.model, model, load_tokenizer(options.model), fold=False)
+    beside.load(first)
+    ratio, words = _against_bare(beside, first, options)
+    print(f"PEFT at every layer instead: {ratio:.2f} of the bare base  ({words})")
+    beside.hold([])
+
+
+def _in_4_bits(
+    options: argparse.Namespace, dtype: torch.dtype, device: torch.device, adapter: str
+) -> None:
+    model = load_model(options.model, dtype, bits=4, device=device)
+    speaker = Speaker(options.model, model, load_tokenizer(options.model))
+    speaker.load(adapter)
+    ratio, words = _against_bare(speaker, adapter, options)
+    print(f"adapter on a 4-bit base: {ratio:.2f} of the bare 4-bit base  ({words})")
+
+
+def _against_bare(speaker: Speaker, side: str, options: argparse.Namespace) -> tuple[float, str]:
+    """The median of the rounds' ratios, and both speeds in words."""
+    rates: dict[str, list[float]] = {BARE: [], side: []}
+    for number in range(options.rounds + 1):
+        for one in (BARE, side) if number % 2 else (side, BARE):
+            rate = _rate(speaker, one, options.tokens)
+            if number:  # the first round warms up
+                rates[one].append(rate)
+    ratios = [a / b for a, b in zip(rates[side], rates[BARE], strict=True)]
+    bare, own = (statistics.median(rates[one]) for one in (BARE, side))
+    return statistics.median(ratios), f"{own:.1f} against {bare:.1f} tokens/s"
+
+
+def _rate(speaker: Speaker, side: str, count: int) -> float:
+    prompt = _prompt(speaker, 60)
+    with speaker.speaking(side) as model:
+        tokens = stream(model, prompt, Sampler(0, 1, 0), frozenset(), count + 1)
+        next(tokens)
+        begin = time.perf_counter()
+        for _ in tokens:
+            pass
+        return count / (time.perf_counter() - begin)
+
+
+def _second_turn(speaker: Speaker, options: argparse.Namespace) -> None:
+    """A question behind 1,000 tokens: read whole, and read on from what the first turn left."""
+    model, whole, kept = speaker.base, [], []
+    history = _prompt(speaker, HISTORY)
+    question = _prompt(speaker, 24)
+    answers = []
+    for _ in range(options.rounds):
+        prefix = Prefix(model)
+        answer = list(stream(model, history, Sampler(0, 1, 0), frozenset(), 12, prefix))
+        prompt = [*history, *answer, *question]
+        for times, start in ((whole, Prefix(model)), (kept, prefix)):
+            start.cut(start.common(prompt))
+            tokens = stream(model, prompt, Sampler(0, 1, 0), frozenset(), 24, start)
+            seconds, token = _timed(lambda tokens=tokens: next(tokens))
+            times.append(seconds)
+            answers.append((token, *tokens))
+    ratio = statistics.median(b / a for a, b in zip(whole, kept, strict=True))
+    words = f"{statistics.median(kept):.3f} against {statistics.median(whole):.3f} s"
+    _say("second turn's first token, of a full prefill", ratio, FIRST, ratio <= FIRST, words)
+    print(f"    the same greedy answers: {'yes' if len(set(answers)) == 1 else 'NO'}")
+
+
+def _timed(call: Callable[[], int]) -> tuple[float, int]:
+    begin = time.perf_counter()
+    found = call()
+    return time.perf_counter() - begin, found
+
+
+def _prompt(speaker: Speaker, count: int) -> list[int]:
+    """So many tokens of English."""
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    ids: list[int] = speaker.tokenizer(text[: 12 * count], add_special_tokens=False)["input_ids"]
+    assert len(ids) >= count
+    return ids[:count]
+
+
+def _bytes(model: torch.nn.Module) -> dict[str, bytes]:
+    return {
+        name: weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+        for name, weight in model.named_parameters(remove_duplicate=False)
+    }
+
+
+def _say(what: str, value: float, asked: float, reached: bool, words: str) -> None:
+    mark = "reached" if reached else "MISSED"
+    print(f"{what}: {value:.3f}  (asked {asked}, {mark}; {words})")
+
+
+def _starter() -> Path:
+    places: Sequence[Path] = (
+        Path(__file__).parents[2] / ".venv" / "test-cache" / "home",
+        default_root(),
+    )
+
+    if named := os.environ.get("FINETUNE_STUDIO_TEST_CACHE"):
+        places = (Path(named) / "home", *places)
+    found = [Home(place).models / "SmolLM2-135M-Instruct" for place in places]
+    return next((folder for folder in found if folder.is_dir()), found[-1])
+
+
+if __name__ == "__main__":
+    main()
