@@ -70,6 +70,10 @@ QPushButton[k="ghost"]:disabled {{ color: {mute}; border-color: transparent; }}
 QPushButton[k="icon"] {{ background: transparent; border-color: transparent; padding: 6px; }}
 QPushButton[k="icon"]:hover {{ background: {hover}; }}
 QPushButton[k="icon"]:focus {{ border: 2px solid {accent}; padding: 5px; }}
+QPushButton[k="tool"] {{ background: transparent; border-color: transparent; padding: 3px;
+  min-height: 16px; border-radius: 6px; }}
+QPushButton[k="tool"]:hover {{ background: {hover}; }}
+QPushButton[k="tool"]:focus {{ border: 2px solid {accent}; padding: 2px; }}
 QPushButton[k="tiny"] {{ background: transparent; border: 1px solid transparent;
   border-radius: 6px; padding: 1px 7px; min-height: 18px; color: {sub}; font-size: 12px; }}
 QPushButton[k="tiny"]:hover {{ background: {hover}; color: {text}; }}

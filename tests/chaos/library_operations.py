@@ -11,6 +11,7 @@ import yaml
 from studio.client.actions import models as importing
 from studio.core import commands, events
 from studio.core.calibration import Calibration, CalibrationKey
+from studio.core.chats import Answer, Kept, Turn
 from studio.core.facts import Gpu
 from studio.core.own_sets import Rating
 from studio.core.queue import Queue
@@ -20,6 +21,8 @@ from studio.core.speed import Speed, SpeedKey
 from studio.library import (
     adapters,
     calibrations,
+    chat_export,
+    chats,
     files,
     jobs,
     models,
@@ -268,7 +271,54 @@ def built(folder: Path) -> list[str]:
     return [path.read_text("utf-8") for path in found]
 
 
+def talk(folder: Path, *questions: str) -> None:
+    """A conversation with these questions, saved."""
+    kept = Kept(id="one-talk")
+    for number, question in enumerate(questions):
+        answer = Answer(side="", name="Bare", text="yes " * 3000, stage="done")
+        kept.add(Turn(id=str(number), question=question, parent=kept.at, answers=[answer]))
+    chats.save(home(folder), kept)
+
+
+def talked(folder: Path) -> list[list[str]]:
+    found = [chats.load(home(folder), entry.id) for entry in chats.listing(home(folder))]
+    return [[turn.question for turn in kept.path()] for kept in found]
+
+
+def begun_talk(folder: Path) -> None:
+    new_home(folder)
+    talk(folder, "first")
+
+
+def trashed_talk(folder: Path) -> tuple[list[list[str]], list[str]]:
+    return talked(folder), [entry.title for entry in trash.listing(home(folder))]
+
+
+def delete_talk(folder: Path) -> None:
+    if talked(folder):
+        chats.delete(home(folder), "one-talk")
+
+
+def export_talk(folder: Path) -> None:
+    kept = chats.load(home(folder), "one-talk")
+    chat_export.write(kept, folder / "out.jsonl", replace=True)
+
+
 OPERATIONS = [
+    Operation("a conversation begun", new_home, lambda folder: talk(folder, "first"), talked),
+    Operation(
+        "a conversation gone on with",
+        begun_talk,
+        lambda folder: talk(folder, "first", "second"),
+        talked,
+    ),
+    Operation("a conversation deleted", begun_talk, delete_talk, trashed_talk),
+    Operation(
+        "a conversation exported",
+        begun_talk,
+        export_talk,
+        lambda folder: (folder / "out.jsonl").is_file() and (folder / "out.jsonl").read_bytes(),
+    ),
     Operation("an answer rated", new_home, rate, lambda folder: ratings.collected(home(folder))),
     Operation("a dataset of ratings", rated, build_set, built),
     Operation("a home", nothing, new_home, stamped),

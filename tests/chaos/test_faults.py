@@ -45,7 +45,6 @@ NOT_TRIED = {
 }
 NO_WRITES = {
     "studio/engine/saving.py": "msgspec.structs.replace",
-    "studio/ui/pages/chat/page.py": "replaces widgets",
     "studio/ui/widgets/messages.py": "moves a widget",
     "studio/ui/widgets/plot.py": "moves a widget",
     "studio/ui/widgets/plot_parts.py": "moves a widget",

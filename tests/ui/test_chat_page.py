@@ -89,7 +89,7 @@ def test_nobody_to_talk_to_leads_to_the_wizard(
     page: ChatPage, session: Session, qtbot: QtBot
 ) -> None:
     with qtbot.waitSignal(session.open_page) as caught:
-        click(qtbot, page.empty.button)
+        click(qtbot, page.faces.empty.button)
     assert caught.args == ["new_run"]
     assert not page.composer.isVisible()
 
@@ -221,5 +221,7 @@ def test_questions_the_adapter_never_saw_are_suggested(
     page.sides.set_sides([path])
     page.sides.sides_chosen.emit()
     qtbot.waitUntil(
-        lambda: any("Order 777" in b.text() for b in page.suggestions.findChildren(QPushButton))
+        lambda: any(
+            "Order 777" in b.text() for b in page.faces.suggestions.findChildren(QPushButton)
+        )
     )

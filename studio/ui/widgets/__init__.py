@@ -2,7 +2,7 @@
 
 from studio.ui.icons import IconLabel
 from studio.ui.widgets.bars import ProgressBar, StackedBar
-from studio.ui.widgets.buttons import Button, IconButton, NavButton, Segmented
+from studio.ui.widgets.buttons import Button, IconButton, NavButton, Segmented, ToolButton
 from studio.ui.widgets.cards import Card, EmptyState, Separator, StatTile
 from studio.ui.widgets.dialogs import ConfirmDialog, NameDialog
 from studio.ui.widgets.drop import DropZone
@@ -49,6 +49,7 @@ __all__ = [
     "StepHeader",
     "Switch",
     "Toast",
+    "ToolButton",
     "clear",
     "column",
     "grid",

@@ -79,6 +79,15 @@ class IconButton(Button):
         self.setFixedSize(30, 30)
 
 
+class ToolButton(IconButton):
+    """A smaller one, for what can be done with a piece of text."""
+
+    def __init__(self, icon_name: str, name: str) -> None:
+        super().__init__(icon_name, name)
+        self.setProperty("k", "tool")
+        self.setFixedSize(24, 24)
+
+
 class NavButton(Pressable):
     """One entry of the side bar; the tooltip names the window's shortcut for it."""
 

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from studio.core.chats import Answer
 from studio.core.own_sets import Stars
 from studio.ui.pages.chat.rating import Correction, Thumbs
-from studio.ui.widgets import Card, ElidedLabel, IconButton, label, restyle, row
+from studio.ui.widgets import Card, ElidedLabel, ToolButton, label, restyle, row
 from studio.ui.widgets.markdown import MarkdownView
 
 _THOUGHTS: dict[Stars, str] = {"up": "Good", "down": "Bad", "": ""}
@@ -33,13 +33,11 @@ class AnswerCard(Card):
         self._named, self._hidden_as = named, hidden_as
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.name = ElidedLabel("", "b", Qt.TextElideMode.ElideMiddle)
-        self.copy = IconButton("copy", "Copy this answer")
-        self.copy.setFixedSize(24, 24)
+        self.copy = ToolButton("copy", "Copy this answer")
         self.copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(answer.said))
         self.thumbs = Thumbs()
         self.thumbs.rated.connect(self._rate)
-        self.pencil = IconButton("pencil", "Correct this answer")
-        self.pencil.setFixedSize(24, 24)
+        self.pencil = ToolButton("pencil", "Correct this answer")
         self.pencil.clicked.connect(self._begin_correction)
         self.correction = Correction()
         self.correction.taken.connect(self._correct)

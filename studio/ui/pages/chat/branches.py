@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from studio.ui.widgets import IconButton, label
+from studio.ui.widgets import ToolButton, label
 
 
 class Branches(QWidget):
@@ -16,8 +16,8 @@ class Branches(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.back = IconButton("chevron-left", "Branch before (Alt+Left)")
-        self.on = IconButton("chevron-right", "Next branch (Alt+Right)")
+        self.back = ToolButton("chevron-left", "Branch before (Alt+Left)")
+        self.on = ToolButton("chevron-right", "Next branch (Alt+Right)")
         self.place = label("", "mute")
         self.place.setAlignment(Qt.AlignmentFlag.AlignCenter)
         box = QHBoxLayout(self)
@@ -26,7 +26,6 @@ class Branches(QWidget):
         for part in (self.back, self.place, self.on):
             box.addWidget(part)
         for button, step in ((self.back, -1), (self.on, 1)):
-            button.setFixedSize(24, 24)
             button.clicked.connect(lambda _=False, by=step: self.switched.emit(by))
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.hide()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from studio.core.chats import Answer, Kept, Turn, tally
 from studio.core.errors import StudioError
@@ -17,6 +17,7 @@ from studio.ui import format as say
 from studio.ui.pages.chat.asking import Asking
 from studio.ui.pages.chat.collecting import Collected
 from studio.ui.pages.chat.composer import Composer
+from studio.ui.pages.chat.faces import Faces
 from studio.ui.pages.chat.history import History
 from studio.ui.pages.chat.keeping import Keeping
 from studio.ui.pages.chat.keys import listen
@@ -26,15 +27,8 @@ from studio.ui.pages.chat.sampling import Sampling
 from studio.ui.pages.chat.sides import BARE, MOST, Sides
 from studio.ui.pages.chat.talk import Talk
 from studio.ui.pages.chat.top import Top
-from studio.ui.pages.chat.transcript import Suggestions, Transcript
 from studio.ui.session import Session
-from studio.ui.widgets import Button, EmptyState, InlineMessage, Page, column, label, row
-
-_ALONE = "Adapters that belong on this model are offered above, once there are any."
-_BESIDE = (
-    "Pick an adapter above, or compare it with the bare model: both answer the same prompt from "
-    "the same seed."
-)
+from studio.ui.widgets import InlineMessage, Page, column, label, row
 
 
 class ChatPage(Page):
@@ -52,11 +46,11 @@ class ChatPage(Page):
         self.offers = Offers(session, self.sides, self)
         self.sampling = Sampling()
         self.sampling.hide()
-        self.transcript = Transcript()
+        self.faces = Faces()
+        self.transcript = self.faces.transcript
         self.composer = Composer()
         self.message = InlineMessage(closable=True)
         self.status = label("", "mute")
-        self.suggestions = Suggestions()
         self.collected = Collected(session, self)
         self._lay_out()
         self._connect()
@@ -174,23 +168,9 @@ class ChatPage(Page):
         self._show_state()
 
     def _lay_out(self) -> None:
-        self.empty = EmptyState(
-            "chat",
-            "No model to talk to yet",
-            "Fetch the starter model or pick one of your own on the first step of New run.",
-            "New run",
-        )
-        self.hint = EmptyState("chat", "Say something", _ALONE)
-        hint_box = self.hint.layout()
-        assert isinstance(hint_box, QVBoxLayout)
-        hint_box.insertSpacing(hint_box.count() - 1, 6)
-        hint_box.insertWidget(hint_box.count() - 1, self.suggestions)
-        self._stack = QStackedWidget()
-        for face in (self.empty, self.hint, self.transcript):
-            self._stack.addWidget(face)
         self.keys = label("Enter sends, Shift+Enter starts a line", "mute")
         talking = column(self.sides, self.sampling, spacing=12)
-        talking.addWidget(self._stack, 1)
+        talking.addWidget(self.faces, 1)
         talking.addWidget(self.message)
         talking.addWidget(self.composer)
         talking.addLayout(row(self.status, None, self.collected, self.keys))
@@ -207,8 +187,9 @@ class ChatPage(Page):
         session.library_changed.connect(self.offers.look_for_adapters)
         self.offers.model_changed.connect(self._model_chosen)
         self.offers.found.connect(self._show_state)
-        self.offers.fits.connect(lambda any: self.hint.text.setText(_BESIDE if any else _ALONE))
-        self.offers.suggested.connect(self._suggest)
+        self.offers.fits.connect(self.faces.set_beside)
+        self.offers.suggested.connect(self.faces.suggest)
+        self.faces.asked.connect(self.send)
         self.sides.model_chosen.connect(self._model_chosen)
         self.sides.sides_chosen.connect(self._sides_chosen)
         self.sides.blind_chosen.connect(lambda _: self._show_state())
@@ -227,7 +208,7 @@ class ChatPage(Page):
         top.exported.connect(self.keeping.export)
         top.renamed.connect(lambda: self._rename(self.keeping.kept.id))
         top.deleted.connect(lambda: self.keeping.delete(self.keeping.kept.id))
-        self.empty.button.clicked.connect(lambda: session.open_page.emit("new_run"))
+        self.faces.empty.button.clicked.connect(lambda: session.open_page.emit("new_run"))
         self.message.acted.connect(self._try_again)
         self.keeping.opened.connect(self._opened)
         self.keeping.listed.connect(self.history.look)
@@ -247,12 +228,6 @@ class ChatPage(Page):
 
     def _look_for_models(self) -> None:
         self.offers.look(keep=self.talk.living or bool(self.keeping.kept.turns))
-
-    def _suggest(self, texts: list[str]) -> None:
-        buttons = [Button(text, "chip") for text in texts]
-        for button, text in zip(buttons, texts, strict=True):
-            button.clicked.connect(lambda _=False, chosen=text: self.send(chosen))
-        self.suggestions.replace(buttons)
 
     def _model_chosen(self, model: str) -> None:
         """Another model is another conversation."""
@@ -336,7 +311,7 @@ class ChatPage(Page):
     def _show_state(self) -> None:
         known, kept = bool(self.sides.model.value()), self.keeping.kept
         busy, path = self.asking.busy, kept.path()
-        self._stack.setCurrentIndex(2 if path else 1 if known else 0)
+        self.faces.show_state(known, bool(path))
         for part in (self.sides, self.composer, self.keys):
             part.setVisible(known)
         self.composer.set_usable(known)

@@ -7,7 +7,7 @@ from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.ui.pages.chat.branches import Branches
-from studio.ui.widgets import Button, IconButton, label, row
+from studio.ui.widgets import Button, ToolButton, label, row
 from studio.ui.widgets.fitting_edit import FittingEdit
 
 _WIDEST = 520
@@ -29,16 +29,14 @@ class Question(QWidget):
         self.editor.taken.connect(self._take)
         self.editor.left.connect(self._leave)
         self.branches = Branches()
-        self.pencil = IconButton("pencil", "Edit and ask again")
-        self.copy = IconButton("copy", "Copy this question")
-        self.refresh = IconButton("refresh", "Answer once more (Ctrl+R)")
+        self.pencil = ToolButton("pencil", "Edit and ask again")
+        self.copy = ToolButton("copy", "Copy this question")
+        self.refresh = ToolButton("refresh", "Answer once more (Ctrl+R)")
         self.pencil.clicked.connect(self.edit)
         self.copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text))
         self.refresh.clicked.connect(self.again)
         self._tools = QWidget()
         tools = row(None, self.branches, self.copy, self.pencil, self.refresh, spacing=2)
-        for tool in (self.copy, self.pencil, self.refresh):
-            tool.setFixedSize(24, 24)
         self._tools.setLayout(tools)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.core.own_sets import Stars
 from studio.ui.icons import icon
-from studio.ui.widgets import Button, IconButton, row
+from studio.ui.widgets import Button, ToolButton, row
 from studio.ui.widgets.fitting_edit import FittingEdit
 
 
@@ -37,7 +37,7 @@ class Thumbs(QWidget):
         self.down.setChecked(rating == "down")
 
 
-class _Thumb(IconButton):
+class _Thumb(ToolButton):
     def __init__(self, icon_name: str, name: str) -> None:
         super().__init__(icon_name, name)
         self.setCheckable(True)

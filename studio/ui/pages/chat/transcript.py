@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
 
 from studio.core.chats import Kept, Turn
 from studio.ui.pages.chat.answer_card import AnswerCard
 from studio.ui.pages.chat.question import Question
 from studio.ui.pages.chat.voting import Voting, letter
-from studio.ui.widgets import ScrollArea, clear, column, row
+from studio.ui.widgets import ScrollArea, column, row
 
 _NEAR_END = 60
 
@@ -122,19 +120,3 @@ class TurnView(QWidget):
         self.voting.hide()
         for card in self.cards:
             card.reveal()
-
-
-class Suggestions(QWidget):
-    """What one could ask first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._box = QVBoxLayout(self)
-        self._box.setContentsMargins(0, 0, 0, 0)
-        self._box.setSpacing(8)
-
-    def replace(self, buttons: Sequence[QWidget]) -> None:
-        """Show these in a centred column."""
-        clear(self._box)
-        for button in buttons:
-            self._box.addWidget(button, 0, Qt.AlignmentFlag.AlignCenter)

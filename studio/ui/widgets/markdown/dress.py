@@ -29,7 +29,8 @@ _PROPERTY = QTextFormat.Property
 def dress(document: QTextDocument, tokens: Tokens) -> bool:
     """Give every block, table and word its look; whether there is any link in it.
 
-    Images become their names: what they would load is never asked for.
+    Images become their names. The document must not have been laid out before: Qt looks for an
+    image's file, on the network too, when it does that, whatever `loadResource` answers.
     """
     cursor = QTextCursor(document)
     cursor.beginEditBlock()
@@ -95,9 +96,9 @@ def _words(document: QTextDocument, block: QTextBlock, tokens: Tokens) -> bool:
 
 
 def _letters(block: QTextBlockFormat, said: QTextCharFormat, tokens: Tokens) -> QTextCharFormat:
-    look = QTextCharFormat()
+    look = QTextCharFormat(said)
     if level := block.headingLevel():
-        look.setProperty(_PROPERTY.FontSizeAdjustment.value, 0)
+        look.clearProperty(_PROPERTY.FontSizeAdjustment.value)
         look.setProperty(_PROPERTY.FontPixelSize.value, _HEADINGS.get(level, _SMALL_HEADING)[0])
         look.setFontWeight(QFont.Weight.DemiBold)
     elif said.fontWeight() > QFont.Weight.Medium:

@@ -44,7 +44,6 @@ class Prose(QTextBrowser):
     def __init__(self) -> None:
         super().__init__()
         self._source = ""
-        self.setDocument(Sealed(self))
         self.setProperty("bare", "true")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setOpenLinks(False)
@@ -57,11 +56,6 @@ class Prose(QTextBrowser):
         self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.viewport().setAutoFillBackground(False)
-        document = self.document()
-        document.setDocumentMargin(0)
-        document.setIndentWidth(_INDENT)
-        document.setDefaultFont(sans(13))
-        document.documentLayout().documentSizeChanged.connect(lambda _: self._fit())
         self.anchorClicked.connect(lambda url: ask_about(self, url))
         self.highlighted.connect(lambda url: self.setToolTip(url.toString()))
         theme().changed.connect(self._draw)
@@ -79,9 +73,9 @@ class Prose(QTextBrowser):
     def _draw(self) -> None:
         cursor = self.textCursor()
         anchor, place = cursor.anchor(), cursor.position()
-        document = self.document()
-        document.setMarkdown(self._source, _FEATURES)
-        linked = dress(document, theme().tokens)
+        document, linked = self._made()
+        self.setDocument(document)  # deletes the one before
+        document.documentLayout().documentSizeChanged.connect(lambda _: self._fit())
         if anchor != place:
             cursor = QTextCursor(document)
             last = document.characterCount() - 1
@@ -92,6 +86,20 @@ class Prose(QTextBrowser):
         self.setFocusPolicy(policy.StrongFocus if linked else policy.ClickFocus)
         self.setAccessibleName(document.toPlainText()[:200])
         self._fit()
+
+    def _made(self) -> tuple[QTextDocument, bool]:
+        """A new document of the text, and whether there is a link in it. It is dressed, and its
+        images are gone, before anything lays it out."""
+        document = Sealed(self)
+        document.setUndoRedoEnabled(False)
+        document.setDocumentMargin(0)
+        document.setIndentWidth(_INDENT)
+        document.setDefaultFont(sans(13))
+        option = document.defaultTextOption()
+        option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        document.setDefaultTextOption(option)
+        document.setMarkdown(self._source, _FEATURES)
+        return document, dress(document, theme().tokens)
 
     def _fit(self) -> None:
         height = math.ceil(self.document().size().height())
