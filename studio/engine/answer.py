@@ -10,6 +10,7 @@ from jinja2 import TemplateError
 from studio.core.commands import Say
 from studio.core.errors import StudioError
 from studio.core.events import Answered, TokenText
+from studio.engine import room
 from studio.engine.channel import Channel
 from studio.engine.conversation import BARE, Speaker
 from studio.engine.generate import Detokenizer, Sampler, prompt_ids, stop_tokens, stream
@@ -39,6 +40,8 @@ def give(speaker: Speaker, say: Say, channel: Channel, stopped: Callable[[], boo
         template: _fitting_prompt(speaker, say, channel, template)
         for template in dict.fromkeys(templates.values())
     }
+    while room.spare(speaker.base.device) == 0 and speaker.prefixes.give_back():
+        pass  # rather read again than run out of memory
     sides = [
         _Side(speaker, say, number, folder, *prompts[templates[folder]], channel, stopped)
         for number, folder in enumerate(folders)

@@ -125,6 +125,13 @@ class Prefixes:
         for number in [n for n, (owner, _) in self._kept.items() if owner == voice]:
             del self._kept[number]
 
+    def give_back(self) -> bool:
+        """Forget what was used longest ago; whether there was anything."""
+        if self._kept:
+            self._kept.popitem(last=False)
+            return True
+        return False
+
     def clear(self) -> None:
         """Forget everything, and give its memory back."""
         self._kept.clear()

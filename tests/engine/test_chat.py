@@ -12,7 +12,8 @@ import pytest
 from studio.core.commands import Cancel, Chat, Leave, Load, Say
 from studio.core.errors import StudioError
 from studio.core.events import Answered, AnyEvent, Note, Ready, Refused, TokenText
-from studio.engine import chat
+from studio.engine import chat, room
+from studio.engine.prefix import Prefix
 from studio.library import jobs
 from studio.library.folders import Home
 from tests.support import adapters as made
@@ -113,6 +114,46 @@ def test_swapping_keeps_the_base_and_changes_the_voice(
     held.until(lambda event: isinstance(event, Ready))
     assert ask(held)[0].text == fresh_answer(tiny_model, "")
     assert ask(held, first)[0].text == fresh_answer(tiny_model, first)
+
+
+def conversation(held: Held, side: str, turns: int, **settings: object) -> list[Answered]:
+    """Questions one after the other, each behind what was said before."""
+    messages, told = list(QUESTION), []
+    for number in range(turns):
+        [answer] = ask(held, side, messages=tuple(messages), **settings)
+        told.append(answer)
+        messages += [
+            {"role": "assistant", "content": answer.text},
+            {"role": "user", "content": f"And what about number {number}?"},
+        ]
+    return told
+
+
+def test_later_turns_read_only_what_is_new_and_say_the_same(
+    held: Held, pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = ("", *pair)
+    first = {side: conversation(held, side, 3) for side in sides}
+    for told in first.values():
+        assert told[0].reused_tokens == 0
+        assert all(answer.reused_tokens > 0 for answer in told[1:])
+        assert told[2].prompt_tokens > told[1].prompt_tokens > told[0].prompt_tokens
+        assert told[2].context_length == 512
+    again = {side: conversation(held, side, 3) for side in reversed(sides)}
+    monkeypatch.setattr(Prefix, "common", lambda self, prompt: 0)
+    whole = {side: conversation(held, side, 3) for side in sides}
+    assert not any(answer.reused_tokens for told in whole.values() for answer in told)
+    for side in sides:
+        for told in (again[side], whole[side]):
+            assert [answer.text for answer in told] == [answer.text for answer in first[side]]
+
+
+def test_what_was_read_is_given_up_when_memory_is_short(
+    held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert conversation(held, "", 2)[1].reused_tokens > 0
+    monkeypatch.setattr(room, "spare", lambda device: 0)
+    assert conversation(held, "", 2)[1].reused_tokens == 0
 
 
 def test_the_same_seed_says_the_same(held: Held) -> None:

@@ -82,6 +82,7 @@ def test_the_longest_prefix_of_a_voice_is_taken_and_the_oldest_go() -> None:
     assert not kept.take("a", model, branch).ids
     kept.forget("b")
     assert not kept.take("b", model, tokens(5, 4)).ids
+    assert not kept.give_back()
 
 
 def test_a_prompt_known_to_its_end_reads_its_last_token_again() -> None:

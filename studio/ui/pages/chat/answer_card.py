@@ -30,6 +30,7 @@ class AnswerCard(Card):
         super().__init__(margin=14, spacing=8)
         self.body.setContentsMargins(14, 12, 12, 8)
         self.answer = answer
+        self.best = False
         self._named, self._hidden_as = named, hidden_as
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.name = ElidedLabel("", "b", Qt.TextElideMode.ElideMiddle)
@@ -73,7 +74,7 @@ class AnswerCard(Card):
         self.name.setVisible(self._named or bool(answer.side))
         self.text.show_text(answer.said)
         self.text.setVisible(bool(answer.said) and self.correction.isHidden())
-        self.foot.setText(foot(answer, hidden=bool(self._hidden_as)))
+        self.foot.setText(foot(answer, bool(self._hidden_as), self.best))
         self.foot.setToolTip("" if self._hidden_as else more(answer))
         restyle(self.foot, "t", "err" if answer.stage == "failed" else "mute")
         self.foot.setVisible(bool(self.foot.text()))
@@ -109,8 +110,9 @@ class AnswerCard(Card):
         self.pencil.setFocus()
 
 
-def foot(answer: Answer, hidden: bool = False) -> str:
-    """What stands below an answer; a speed tells sides apart, so not while they are hidden."""
+def foot(answer: Answer, hidden: bool = False, best: bool = False) -> str:
+    """What stands below an answer; a speed tells sides apart, so not while they are hidden, and
+    which was voted the `best` only after."""
     match answer.stage:
         case "waiting":
             return "Waiting \N{HORIZONTAL ELLIPSIS}"
@@ -125,6 +127,8 @@ def foot(answer: Answer, hidden: bool = False) -> str:
         parts.insert(0, "Nothing to say")
     if thought := "Corrected" if answer.correction else _THOUGHTS[answer.rating]:
         parts.insert(0, thought)
+    if best and not hidden:
+        parts.insert(0, "Voted best")
     return "  \N{MIDDLE DOT}  ".join(parts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
@@ -11,6 +13,7 @@ from studio.ui.widgets import Button, ToolButton, label, row
 from studio.ui.widgets.fitting_edit import FittingEdit
 
 _WIDEST = 520
+_LONG, _PIECE = re.compile(r"\S{60,}"), 30
 
 
 class Question(QWidget):
@@ -73,7 +76,7 @@ class _Bubble(QFrame):
         super().__init__()
         self.setProperty("card", "strip")
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Preferred)
-        words = label(text, "", wrap=True, selectable=True)
+        words = label(_breakable(text), "", wrap=True, selectable=True)
         words.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         widest = max(
             (words.fontMetrics().horizontalAdvance(t) for t in text.splitlines()), default=0
@@ -83,6 +86,15 @@ class _Bubble(QFrame):
         box.setContentsMargins(14, 10, 14, 10)
         box.addWidget(words)
         self.setAccessibleName(f"You: {text}")
+
+
+def _breakable(text: str) -> str:
+    """The text with places to break inside words that are longer than any line."""
+    return _LONG.sub(lambda word: "\N{ZERO WIDTH SPACE}".join(_pieces(word[0])), text)
+
+
+def _pieces(word: str) -> list[str]:
+    return [word[begin : begin + _PIECE] for begin in range(0, len(word), _PIECE)]
 
 
 class _Editor(QWidget):

@@ -17,7 +17,7 @@ from studio.ui.widgets import Button, ComboBox, IconButton, clear, column, label
 
 BARE = ""
 MOST = 4
-_LEAST_WIDTH, _MODEL_WIDTH, _SIDE_WIDTH, _WIDE = 84, 230, 180, 400
+_LEAST_WIDTH, _MODEL_WIDTH, _SIDE_WIDTH, _WIDE = 84, 230, 180, 2000
 _A_LINE_OF_THEIR_OWN = 2
 """As many columns are chosen on a line of their own, above what they answer."""
 

@@ -105,6 +105,8 @@ class TurnView(QWidget):
             AnswerCard(answer, named, letter(places[number]) if hidden else "", len(places) > 2)
             for number, answer in enumerate(turn.answers)
         ]
+        if not hidden:
+            self._mark_best()
         answers = row(*(self.cards[number] for number in turn.shown), spacing=12)
         for number in range(len(self.cards)):
             answers.setStretch(number, 1)
@@ -118,5 +120,11 @@ class TurnView(QWidget):
     def reveal(self) -> None:
         """Say whose answers they are."""
         self.voting.hide()
+        self._mark_best()
         for card in self.cards:
             card.reveal()
+
+    def _mark_best(self) -> None:
+        for number, card in enumerate(self.cards):
+            card.best = self.turn.vote == number
+            card.refresh()
