@@ -13,8 +13,8 @@ from safetensors import safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from studio.core.errors import StudioError
-from studio.engine import folded, room
-from studio.engine.folded import Places, Weights
+from studio.engine import room
+from studio.engine.folded import Fold, Places, Unfoldable, Weights
 from studio.engine.prefix import Prefixes
 from studio.library import adapter_files
 
@@ -129,11 +129,14 @@ class Speaker:
                 self._model.base_model.enable_adapter_layers()
 
     def _fold_if_it_fits(self, path: Path) -> Weights | None:
-        tied = bool(self.base.config.get_text_config().tie_word_embeddings)
-        needed = folded.size(self._places, path, tied) if self._fold else None
-        if needed is None or needed > room.spare(self.base.device):
+        if not self._fold:
             return None
-        return folded.fold(self._places, path, tied)
+        tied = bool(self.base.config.get_text_config().tie_word_embeddings)
+        try:
+            fold = Fold(self._places, path, tied)
+            return fold.make() if fold.bytes <= room.spare(self.base.device) else None
+        except Unfoldable:
+            return None
 
     def _drop(self, folder: str) -> None:
         self._order.remove(folder)

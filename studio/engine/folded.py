@@ -21,7 +21,8 @@ from studio.engine.adapter_changes import Change, Parts
 from studio.library import adapter_files
 from studio.library.models.tensors import Tensor
 
-_PIECE_VALUES = 1 << 24
+_PIECE_VALUES = 1 << 19
+"""Worked on at once: in 32 bits they stay in a processor's cache."""
 _FLOATING = (torch.float32, torch.bfloat16, torch.float16)
 
 Weights = dict[str, torch.Tensor]
@@ -45,6 +46,10 @@ class Places:
         weight = self._base[name]
         assert weight is not None
         return weight
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a place, with a weight in it."""
+        return name in self._base and not self.own(name).is_meta
 
     def sharing(self, name: str) -> list[str]:
         """All places where this weight hangs: two where the head is the embeddings."""
@@ -79,53 +84,55 @@ class Places:
         return iter(self._owners.items())
 
 
-@torch.inference_mode(False)
-@torch.no_grad()
-def fold(places: Places, adapter: Path, tied: bool) -> Weights | None:
-    """The weights that the adapter makes of the base's: sums in 32 bits, rounded once to the
-    base's type. None where it changes what can't be folded: quantized weights, parameters inside
-    layers, sums that the type can't hold."""
-    todo = _changes(places, adapter, tied)
-    if todo is None:
-        return None
-    made: Weights = {}
-    with safe_open(adapter / adapter_files.WEIGHTS, "pt") as file:
-        for name, change in todo.items():
-            weight = places.own(name)
-            changed = _changed(weight, change, _On(file, weight.device))
-            if not torch.isfinite(changed).all():
-                return None
-            kept = nn.Parameter(changed, requires_grad=False)
-            made |= dict.fromkeys(_affected(places, name, change, todo), kept)
-    return made
+class Fold:
+    """What an adapter makes of the base's weights, known before it is made.
+
+    Raises Unfoldable where it changes what can't be folded: quantized weights, parameters inside
+    layers.
+    """
+
+    def __init__(self, places: Places, adapter: Path, tied: bool) -> None:
+        self._places, self._adapter = places, adapter
+        self._changes = _changes(places, adapter, tied)
+        keys = adapter_files.read_tensors(adapter)
+        self.bytes = sum(
+            places.own(name).element_size() * _numbers(places.own(name), change, keys)
+            for name, change in self._changes.items()
+        )
+        """Of the weights that `make` gives."""
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def make(self) -> Weights:
+        """The weights: sums in 32 bits, rounded once to the base's type. Raises Unfoldable where
+        that type can't hold one."""
+        made: Weights = {}
+        with safe_open(self._adapter / adapter_files.WEIGHTS, "pt") as file:
+            for name, change in self._changes.items():
+                weight = self._places.own(name)
+                changed = _changed(weight, change, _On(file, weight.device))
+                if not torch.isfinite(changed).all():
+                    raise Unfoldable
+                kept = nn.Parameter(changed, requires_grad=False)
+                made |= dict.fromkeys(_affected(self._places, name, change, self._changes), kept)
+        return made
 
 
-def size(places: Places, adapter: Path, tied: bool) -> int | None:
-    """Bytes of the weights that `fold` would make; None where it wouldn't."""
-    todo = _changes(places, adapter, tied)
-    if todo is None:
-        return None
-    keys = adapter_files.read_tensors(adapter)
-    return sum(
-        places.own(name).element_size() * _numbers(places.own(name), change, keys)
-        for name, change in todo.items()
-    )
+class Unfoldable(Exception):
+    """PEFT has to add this adapter at every layer."""
 
 
-def _changes(places: Places, adapter: Path, tied: bool) -> dict[str, Change] | None:
+def _changes(places: Places, adapter: Path, tied: bool) -> dict[str, Change]:
     try:
         found = adapter_changes.changes(
             adapter, places.shapes(), tied=tied, model_type=places.model_type
         )
-    except StudioError:
-        return None  # PEFT may know what this is, or say better why it doesn't fit
-    fine = all(
-        name in places._base
-        and places.own(name).dtype in _FLOATING
-        and not places.own(name).is_meta
-        for name in found
-    )
-    return found if fine else None
+    except StudioError as error:
+        raise Unfoldable from error  # PEFT may know what this is, or say better why it doesn't fit
+    for name in found:
+        if not places.has(name) or places.own(name).dtype not in _FLOATING:
+            raise Unfoldable
+    return found
 
 
 def _affected(
@@ -141,14 +148,13 @@ def _affected(
 
 
 def _changed(weight: torch.Tensor, change: Change, parts: Parts) -> torch.Tensor:
-    if change.whole or not change.by_rows or weight.dim() != 2:
+    if not change.by_rows or weight.dim() != 2:
         return change.apply(weight.to(torch.float32, copy=True), parts).to(weight.dtype)
     made = torch.empty_like(weight)
     rows = max(1, _PIECE_VALUES // max(1, weight.shape[1]))
     for begin in range(0, weight.shape[0], rows):
         piece = slice(begin, min(weight.shape[0], begin + rows))
-        summed = change.apply(weight[piece].to(torch.float32, copy=True), parts, piece)
-        made[piece] = summed.to(weight.dtype)
+        made[piece] = change.apply(weight[piece].to(torch.float32, copy=True), parts, piece)
     return made
 
 
@@ -161,12 +167,14 @@ class _On:
 
     def __init__(self, file: Any, device: torch.device) -> None:
         self._file, self._device = file, device
+        self._known: dict[str, torch.Tensor] = {}
 
     def get_tensor(self, name: str) -> torch.Tensor:
-        """One of its tensors by name."""
-        found: torch.Tensor = self._file.get_tensor(name)
-        return found.to(self._device)
+        """One of its tensors by name; asked for again with each piece of a weight."""
+        if name not in self._known:
+            self._known[name] = self._file.get_tensor(name).to(self._device, torch.float32)
+        return self._known[name]
 
-    def get_slice(self, name: str) -> Any:
+    def get_slice(self, name: str) -> torch.Tensor:
         """The same, of which rows can be taken."""
         return self.get_tensor(name)

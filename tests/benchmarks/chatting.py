@@ -83,6 +83,7 @@ def _in_4_bits(
     model = load_model(options.model, dtype, bits=4, device=device)
     speaker = Speaker(options.model, model, load_tokenizer(options.model))
     speaker.load(adapter)
+    options.rounds, options.tokens = min(3, options.rounds), min(16, options.tokens)
     ratio, words = _against_bare(speaker, adapter, options)
     print(f"adapter on a 4-bit base: {ratio:.2f} of the bare 4-bit base  ({words})")
 
