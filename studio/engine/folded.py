@@ -7,6 +7,7 @@ the model, and then the base's own hang there again.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,7 @@ class Fold:
             for name, change in self._changes.items():
                 weight = self._places.own(name)
                 changed = _changed(weight, change, _On(file, weight.device))
-                if not torch.isfinite(changed).all():
+                if not math.isfinite(float(changed.sum(dtype=torch.float32))):
                     raise Unfoldable
                 kept = nn.Parameter(changed, requires_grad=False)
                 made |= dict.fromkeys(_affected(self._places, name, change, self._changes), kept)
@@ -148,13 +149,15 @@ def _affected(
 
 
 def _changed(weight: torch.Tensor, change: Change, parts: Parts) -> torch.Tensor:
-    if not change.by_rows or weight.dim() != 2:
+    if not (change.by_rows and change.a):
         return change.apply(weight.to(torch.float32, copy=True), parts).to(weight.dtype)
     made = torch.empty_like(weight)
     rows = max(1, _PIECE_VALUES // max(1, weight.shape[1]))
+    a, b = parts.get_tensor(change.a), parts.get_tensor(change.b)
     for begin in range(0, weight.shape[0], rows):
-        piece = slice(begin, min(weight.shape[0], begin + rows))
-        made[piece] = change.apply(weight[piece].to(torch.float32, copy=True), parts, piece)
+        piece = slice(begin, begin + rows)
+        summed = weight[piece].to(torch.float32, copy=True)
+        made[piece] = summed.addmm_(b[piece], a, alpha=change.scale)
     return made
 
 

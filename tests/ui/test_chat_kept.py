@@ -17,6 +17,7 @@ from studio.core.events import Answered, Refused, TokenText
 from studio.library import chats, trash
 from studio.library.folders import Home
 from studio.ui.pages.chat import ChatPage
+from studio.ui.pages.chat.transcript import AT_ONCE
 from studio.ui.session import Session
 from studio.ui.widgets import ConfirmDialog, NameDialog
 from tests.support.live_session import SOON, live
@@ -248,6 +249,25 @@ def test_every_control_is_named_and_reached(
     assert len(buttons) > 10
     assert all(button.accessibleName() for button in buttons)
     assert all(button.focusPolicy() & Qt.FocusPolicy.TabFocus for button in buttons)
+
+
+def test_a_long_conversation_is_there_at_its_end_at_once_and_whole_soon(
+    page: ChatPage, qtbot: QtBot
+) -> None:
+    kept = chats.new(model=page.sides.model.value(), model_name="tiny", sides=[""])
+    for number in range(14):
+        said = Answer(side="", name="Bare", text=f"Answer {number}\n\n" * 9, stage="done", id="a")
+        asked = Turn(id=str(number), question=f"Q{number}", parent=kept.at, answers=[said])
+        kept.add(asked)
+    page.keeping._loaded(kept)
+    assert len(page.transcript.views) == AT_ONCE
+    assert page.transcript.views[-1].turn.question == "Q13"
+    qtbot.waitUntil(lambda: len(page.transcript.views) == 14)
+    assert [view.turn.question for view in page.transcript.views] == [f"Q{n}" for n in range(14)]
+    bar = page.transcript.verticalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 0 and bar.value() == bar.maximum())
+    page.begin_again()
+    assert page.transcript.views == []
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from studio.core.chats import Kept, Turn
@@ -12,6 +12,9 @@ from studio.ui.pages.chat.voting import Voting, letter
 from studio.ui.widgets import ScrollArea, column, row
 
 _NEAR_END = 60
+_SLICE_MS = 5
+AT_ONCE = 4
+"""Turns that are laid out before anything else happens."""
 
 
 class Transcript(ScrollArea):
@@ -30,6 +33,12 @@ class Transcript(ScrollArea):
         super().__init__((0, 8, 10, 0), spacing=20)
         self.setAccessibleName("Conversation")
         self.views: list[TurnView] = []
+        self._kept = Kept(id="")
+        self._earlier: list[Turn] = []
+        self._busy, self._end = False, 0
+        self._slices = QTimer(self)
+        self._slices.setInterval(_SLICE_MS)
+        self._slices.timeout.connect(self._put_earlier)
         self.body.addStretch(1)
         bar = self.verticalScrollBar()
         self._at_end = True
@@ -37,20 +46,30 @@ class Transcript(ScrollArea):
         bar.rangeChanged.connect(self._follow)
 
     def show_path(self, kept: Kept) -> None:
-        """Show the way through the conversation that is chosen; turns that stay are left alone."""
-        path = kept.path()
+        """Show the way through the conversation that is chosen; turns that stay are left alone.
+
+        Of many turns the last are there at once, and those before them follow between events.
+        """
+        self._kept, path = kept, kept.path()
+        known = [*self._earlier, *(view.turn for view in self.views)]
         same = 0
-        while same < min(len(path), len(self.views)) and self.views[same].turn is path[same]:
+        while same < min(len(path), len(known)) and known[same] is path[same]:
             same += 1
-        while len(self.views) > same:
+        if len(path) - same > AT_ONCE:
+            same = 0
+        while self.views and len(self._earlier) + len(self.views) > same:
             self._drop_last()
-        for turn in path[same:]:
-            self._add(turn, hidden=turn.blind and not kept.revealed)
+        del self._earlier[same:]
+        fresh = path[same:]
+        if len(fresh) > AT_ONCE:
+            self._earlier, fresh = fresh[:-AT_ONCE], fresh[-AT_ONCE:]
+        for turn in fresh:
+            self._put(turn, len(self.views))
         for view in self.views:
-            branches = kept.branches(view.turn)
-            view.question.branches.show_place(branches.index(view.turn), len(branches))
-        if path[same:]:
-            self._at_end = True
+            self._show_branches(view)
+        self._at_end = self._at_end or bool(fresh)
+        if self._earlier:
+            self._slices.start()
 
     def card(self, answer: str) -> AnswerCard | None:
         """The card of the answer of this name, where it is on screen."""
@@ -59,6 +78,7 @@ class Transcript(ScrollArea):
 
     def set_busy(self, busy: bool) -> None:
         """While something is being answered nothing else can be asked."""
+        self._busy = busy
         for view in self.views:
             view.question.set_busy(busy)
 
@@ -67,16 +87,29 @@ class Transcript(ScrollArea):
         for view in self.views:
             view.reveal()
 
-    def _add(self, turn: Turn, hidden: bool) -> None:
-        view = TurnView(turn, hidden)
+    def _put(self, turn: Turn, place: int) -> None:
+        view = TurnView(turn, hidden=turn.blind and not self._kept.revealed)
         view.question.edited.connect(lambda text: self.edited.emit(turn, text))
         view.question.again.connect(lambda: self.again.emit(turn))
         view.question.branches.switched.connect(lambda step: self.switched.emit(turn, step))
+        view.question.set_busy(self._busy)
         view.voting.voted.connect(lambda _: self.voted.emit(turn))
         for which, card in enumerate(view.cards):
             card.rated.connect(lambda chosen=which: self.rated.emit(turn, chosen))
-        self.body.insertWidget(self.body.count() - 1, view)
-        self.views.append(view)
+        self.body.insertWidget(place, view)
+        self.views.insert(place, view)
+
+    def _put_earlier(self) -> None:
+        """One turn more, above those that are there; what is being read stays where it is."""
+        if self._earlier:
+            self._put(self._earlier.pop(), 0)
+            self._show_branches(self.views[0])
+        if not self._earlier:
+            self._slices.stop()
+
+    def _show_branches(self, view: TurnView) -> None:
+        branches = self._kept.branches(view.turn)
+        view.question.branches.show_place(branches.index(view.turn), len(branches))
 
     def _drop_last(self) -> None:
         view = self.views.pop()
@@ -88,8 +121,12 @@ class Transcript(ScrollArea):
         self._at_end = value >= end - _NEAR_END
 
     def _follow(self, low: int, high: int) -> None:
+        bar, grown = self.verticalScrollBar(), high - self._end
+        self._end = high
         if self._at_end:
-            self.verticalScrollBar().setValue(high)
+            bar.setValue(high)
+        elif self._slices.isActive():
+            bar.setValue(bar.value() + grown)
 
 
 class TurnView(QWidget):
