@@ -14,6 +14,7 @@ from studio.core.errors import StudioError
 from studio.core.events import Finished, Ready, Refused, Started
 from studio.core.recipe import Dtype
 from studio.engine import answer, failures, precision, room
+from studio.engine.channel import Channel
 from studio.engine.conversation import Speaker
 from studio.engine.job import Context
 from studio.engine.load import load_model, load_tokenizer
@@ -48,10 +49,14 @@ def load(context: Context, job: Chat) -> Speaker:
     for adapter in job.adapters:
         context.channel.stage(f"Loading {Path(adapter).name}")
         speaker.load(adapter)
-        if warning := adapters.trained_elsewhere(Path(adapter), folder):
-            context.channel.note(warning, "warning")
+        _warn(context.channel, adapter, folder)
     context.channel.emit(ready(speaker, job.model))
     return speaker
+
+
+def _warn(channel: Channel, adapter: str, base: Path) -> None:
+    if warning := adapters.trained_elsewhere(Path(adapter), base):
+        channel.note(warning, "warning")
 
 
 def ready(speaker: Speaker, model: str) -> Ready:
@@ -122,7 +127,10 @@ class Talk:
             if isinstance(command, Say):
                 answer.give(self._speaker, command, self._channel, lambda: self.stopped(request))
             else:
+                fresh = set(command.adapters) - set(self._speaker.adapters)
                 self._speaker.hold(command.adapters)
+                for adapter in sorted(fresh):
+                    _warn(self._channel, adapter, Path(self._model))
                 self._channel.emit(ready(self._speaker, self._model))
         except Left:
             raise
