@@ -149,7 +149,7 @@ def _affected(
 
 
 def _changed(weight: torch.Tensor, change: Change, parts: Parts) -> torch.Tensor:
-    if not (change.by_rows and change.a):
+    if not _is_plain(change):
         return change.apply(weight.to(torch.float32, copy=True), parts).to(weight.dtype)
     made = torch.empty_like(weight)
     rows = max(1, _PIECE_VALUES // max(1, weight.shape[1]))
@@ -159,6 +159,12 @@ def _changed(weight: torch.Tensor, change: Change, parts: Parts) -> torch.Tensor
         summed = weight[piece].to(torch.float32, copy=True)
         made[piece] = summed.addmm_(b[piece], a, alpha=change.scale)
     return made
+
+
+def _is_plain(change: Change) -> bool:
+    """Whether scale x B @ A is added, and that is all."""
+    others = change.whole or change.magnitude or change.bias or change.rows
+    return bool(change.a) and not (others or change.flipped)
 
 
 def _numbers(weight: torch.Tensor, change: Change, keys: Mapping[str, Tensor]) -> int:
