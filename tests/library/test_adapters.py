@@ -299,6 +299,20 @@ def test_an_imported_adapter_keeps_to_the_base_that_had_its_name(
     assert adapters.base_of(home, known) == home.models / "under another name"
 
 
+@pytest.mark.parametrize(
+    ("base", "name"),
+    [
+        ("/models/tiny", "tiny"),
+        ("C:\\models\\tiny\\", "tiny"),
+        ("somebody/tiny", "tiny"),
+        ("/hub/models--somebody--tiny-2b/snapshots/1cfa9a72089121264", "tiny-2b"),
+        ("", ""),
+    ],
+)
+def test_the_name_of_a_base(base: str, name: str) -> None:
+    assert AdapterFacts(base=base).base_name == name
+
+
 def test_base_by_name(home: Home, made: Path, tiny_model: Path) -> None:
     folder = adapters.import_folder(home, made)
     base = own_model(home, tiny_model)

@@ -15,7 +15,7 @@ from studio.core.reading import NESTED
 from studio.core.recipe import Recipe
 from studio.library import models
 from studio.library.folders import Home
-from studio.ui.pages.new_run import keeping
+from studio.ui.pages.new_run import NewRunPage, keeping
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit.room import room_of
 from studio.ui.pages.new_run.hyper_step import matching_preset
@@ -201,3 +201,25 @@ def test_a_damaged_draft_begins_anew(home: Home, qapp: QApplication, content: st
     draft.restore(keeping.load(home))
     assert fields(draft) == {"model", "dataset"}
     assert draft.step == 0
+
+
+def test_a_run_starts_from_the_recipe_of_an_earlier_one(
+    new_run: NewRunPage, own_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"name: earlier\nmodel: {own_model}\ndataset: sample\nmethod: lora\nlora: {{rank: 3}}\n",
+        "utf-8",
+    )
+    new_run.go(3)
+    new_run.want_recipe(str(path))
+    qtbot.waitUntil(lambda: new_run.draft.get("lora.rank") == 3)
+    assert new_run.draft.step == 0
+    assert new_run.draft.get("model") == str(own_model) or new_run.draft.get("model.path")
+    assert "name" not in new_run.draft.data
+    assert "dataset" not in fields(new_run.draft)
+    path.write_text("method: [", "utf-8")
+    new_run.want_recipe(str(path))
+    qtbot.waitUntil(new_run.message.isVisible)
+    assert new_run.message.title() == "The recipe can't be read"
+    assert new_run.draft.get("lora.rank") == 3

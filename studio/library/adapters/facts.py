@@ -168,5 +168,13 @@ def record(folder: Path, known: AdapterFacts) -> None:
 
 
 def last_part(name: str) -> str:
-    """The last part of a folder's path, of whatever system, or of a hub id."""
-    return name.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    """The last part of a folder's path, of whatever system, or of a hub id; of a snapshot in the
+    hub's cache the model's name.
+
+    >>> last_part("/cache/hub/models--Qwen--Qwen3-4B/snapshots/1cfa9a7")
+    'Qwen3-4B'
+    """
+    parts = name.replace("\\", "/").rstrip("/").split("/")
+    if len(parts) > 2 and parts[-2] == "snapshots" and parts[-3].startswith("models--"):
+        return parts[-3].rpartition("--")[2]
+    return parts[-1]
