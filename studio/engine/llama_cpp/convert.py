@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from studio.core.errors import StudioError
 from studio.engine import children
 from studio.library import parts
@@ -15,10 +17,18 @@ PART = "gguf-converters"
 OUTTYPES = ("f32", "f16", "bf16", "q8_0")
 """Number formats that the converter writes by itself."""
 
+STORED = {torch.float32: "f32", torch.float16: "f16", torch.bfloat16: "bf16"}
+"""What keeps weights of a type as they are."""
+
 Tick = Callable[[float], None]
 """Told the share done so far; may raise to break off."""
 
 _BAR = re.compile(r"Writing:\s+(\d+)%")
+
+
+def outtype(kind: str) -> str | None:
+    """How the converter calls a kind; None for those that the quantizer has to make."""
+    return kind.lower() if kind.lower() in OUTTYPES else None
 
 
 def model(folder: Path, out: Path, outtype: str, *, name: str, licence: str, tick: Tick) -> None:
