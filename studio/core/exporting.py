@@ -24,7 +24,7 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     """One form of export. The engine's part is the module of studio/engine/export named `module`.
 
     `wants_adapter` says that there is nothing to export without one. `dtypes` and `quantizations`
-    are what may be chosen, the first of each by itself. `part` names an optional part that has to
+    are what may be chosen, the first of each by itself. `parts` names optional parts that have to
     be installed; `advice` warns of what is known of the form.
     """
 
@@ -37,10 +37,38 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     dtypes: tuple[str, ...] = ()
     quantizations: tuple[Quantization, ...] = ()
     takes_system: bool = False
-    part: str = ""
+    parts: tuple[str, ...] = ()
     advice: str = ""
     settings: tuple[str, ...] = ()
 
+
+def _kind(id: str, bits: float, precision: str, text: str = "") -> Quantization:
+    return Quantization(id=id, bits=bits, precision=precision, text=text)
+
+
+GGUF_KINDS = (
+    _kind("Q8_0", 8.5, "8-bit", "nearly what 16 bits say, half the size"),
+    _kind("Q4_K_M", 4.85, "4-bit", "the usual choice where memory is short"),
+    _kind("Q5_K_M", 5.7, "5-bit", "between the two"),
+    _kind("Q6_K", 6.56, "6-bit", "close to Q8_0, a fifth smaller"),
+    _kind("F16", 16, "float16", "as trained, for a card or for quantizing later"),
+    _kind("BF16", 16, "bfloat16", "as most models are stored"),
+    _kind("F32", 32, "float32"),
+    _kind("Q5_K_S", 5.5, "5-bit"),
+    _kind("Q5_1", 6, "5-bit"),
+    _kind("Q5_0", 5.5, "5-bit"),
+    _kind("Q4_K_S", 4.6, "4-bit"),
+    _kind("Q4_1", 5, "4-bit"),
+    _kind("Q4_0", 4.5, "4-bit", "fastest on processors; loses more than Q4_K_M"),
+    _kind("IQ4_NL", 4.5, "4-bit"),
+    _kind("IQ4_XS", 4.25, "4-bit"),
+    _kind("Q3_K_L", 4.3, "3-bit"),
+    _kind("Q3_K_M", 3.9, "3-bit"),
+    _kind("Q3_K_S", 3.5, "3-bit"),
+    _kind("Q2_K", 3, "2-bit", "much is lost"),
+)
+"""llama.cpp's kinds with the bits of a weight on average. Those that need an importance matrix to
+be of use (IQ1 to IQ3) aren't offered."""
 
 FORMATS: tuple[Format, ...] = (
     Format(
@@ -58,6 +86,26 @@ FORMATS: tuple[Format, ...] = (
         readers=("peft", "transformers", "vLLM", "the hub"),
         module="bare_adapter",
         wants_adapter=True,
+    ),
+    Format(
+        id="gguf",
+        title="GGUF",
+        text="One file for llama.cpp and all that is built on it, with a Modelfile for Ollama.",
+        readers=("Ollama", "LM Studio", "llama.cpp", "Jan", "KoboldCpp"),
+        module="gguf",
+        quantizations=GGUF_KINDS,
+        takes_system=True,
+        parts=("gguf-converters", "llama-cpp"),
+    ),
+    Format(
+        id="gguf-adapter",
+        title="Adapter as GGUF",
+        text="The LoRA alone, for a base that llama.cpp or Ollama has already.",
+        readers=("llama.cpp", "Ollama"),
+        module="gguf_adapter",
+        wants_adapter=True,
+        takes_system=True,
+        parts=("gguf-converters", "llama-cpp"),
     ),
 )
 """In the order in which they are offered."""

@@ -11,7 +11,7 @@ from studio.client.keeper import Keeper, Orders
 from studio.core import exporting
 from studio.core.commands import Export
 from studio.core.errors import StudioError
-from studio.library import adapters
+from studio.library import adapters, parts
 from studio.library.folders import Home
 
 
@@ -36,6 +36,7 @@ def export_job(
     was trained on is looked for. Raises StudioError where something of it won't do.
     """
     known = exporting.find(format)
+    parts.need(*known.parts)
     exporting.quantization(known, str(choices.get("quantization", "")))
     _check_dtype(known, str(choices.get("dtype", "auto")))
     target = free_out(home, out)
