@@ -17,11 +17,11 @@ BOS = "<s>"
 
 def renderer(text: str) -> Callable[[Messages], str]:
     def render(messages: Messages) -> str:
-        made, _ = render_jinja_template(
+        made = render_jinja_template(
             [list(messages)], chat_template=text, add_generation_prompt=True,
             bos_token=BOS, eos_token="</s>",
         )  # fmt: skip
-        return str(made[0])
+        return str(made[0][0])
 
     return render
 

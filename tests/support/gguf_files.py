@@ -49,7 +49,7 @@ def rotate_wrongly(file: Path) -> None:
     forgets llama.cpp's order of rotary positions. For files in 16 or 32 bits."""
     reader = gguf.GGUFReader(file, "r+")
     heads = {
-        name: int(reader.get_field(f"llama.attention.{key}").contents())  # type: ignore[union-attr]
+        name: int(reader.get_field(f"llama.attention.{key}").contents())
         for name, key in (("attn_q", "head_count"), ("attn_k", "head_count_kv"))
     }
     for tensor in reader.tensors:

@@ -51,7 +51,8 @@ def adapter(folder: Path, base: Path, out: Path, *, tick: Tick) -> None:
 
 def _about(name: str, licence: str) -> dict[str, str]:
     about = {"general.name": name}
-    return about | ({"general.license": licence} if licence else {})
+    # the licence itself it takes from the model card alone
+    return about | ({"general.license.name": licence} if licence else {})
 
 
 def _run(script: str, words: list[str | Path], what: str, tick: Tick) -> None:

@@ -80,7 +80,7 @@ def load() -> Any:
     parts.need(PART)
     folder = home()
     try:
-        backends, lib = _open(folder)
+        base, ggml, lib = _open(folder)
         for name, (result, arguments) in _SIGNATURES.items():
             function = getattr(lib, name)
             function.restype, function.argtypes = result, arguments
@@ -93,8 +93,8 @@ def load() -> Any:
     listen = _LOG(_hear)
     _kept.append(listen)
     lib.llama_log_set(listen, None)
-    backends.ggml_log_set(listen, None)
-    lib.ggml_backend_load_all_from_path(str(folder / "bin").encode())
+    base.ggml_log_set(listen, None)
+    ggml.ggml_backend_load_all_from_path(str(folder / "bin").encode())
     lib.llama_backend_init()
     return lib
 
@@ -120,7 +120,7 @@ def last_words(count: int = 3) -> str:
     return " ".join(line.strip() for line in list(said)[-count:])
 
 
-def _open(folder: Path) -> tuple[Any, Any]:
+def _open(folder: Path) -> tuple[Any, Any, Any]:
     if sys.platform == "win32":
         _kept.append(os.add_dll_directory(str(folder / "bin")))
         names = ("ggml-base.dll", "ggml.dll", "llama.dll")
@@ -131,8 +131,7 @@ def _open(folder: Path) -> tuple[Any, Any]:
         base, ggml, lib = (c.CDLL(str(folder / "lib" / n), mode=c.RTLD_GLOBAL) for n in names)
     base.ggml_log_set.argtypes = [_LOG, POINTER]
     ggml.ggml_backend_load_all_from_path.argtypes = [TEXT]
-    lib.ggml_backend_load_all_from_path = ggml.ggml_backend_load_all_from_path
-    return base, lib
+    return base, ggml, lib
 
 
 def _hear(level: int, text: bytes, data: object) -> None:

@@ -20,7 +20,10 @@ def main() -> None:
     def refuse(*_: Any, **__: Any) -> bool:
         return False
 
-    for module in (dynamic_module_utils, auto_factory, configuration_auto, tokenization_auto):
+    modules: tuple[Any, ...] = (
+        dynamic_module_utils, auto_factory, configuration_auto, tokenization_auto,
+    )  # fmt: skip
+    for module in modules:
         if hasattr(module, "resolve_trust_remote_code"):
             module.resolve_trust_remote_code = refuse
     sys.argv = sys.argv[1:]

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from studio.client.actions import install_parts
-from studio.client.actions import parts as installing
 from studio.client.cancelled import Cancelled
 from studio.core.errors import StudioError
 from studio.core.parts import Extract, Part
@@ -189,7 +188,7 @@ def test_an_environment_that_may_not_be_written_is_named(
     tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, part())
-    monkeypatch.setattr(installing.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(StudioError, match="may not be written") as caught:
         install_parts(["toy"])
     assert sysconfig.get_path("purelib") in caught.value.text

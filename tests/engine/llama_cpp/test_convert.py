@@ -33,16 +33,16 @@ def test_a_converted_model_answers_as_the_folder_does(small: Path, small_gguf: P
         assert model.tokenize(TEXT) == ids
         assert model.template == (small / "chat_template.jinja").read_text("utf-8")
         assert (model.bos, model.eos) == (tokenizer.bos_token_id, tokenizer.eos_token_id)
-        assert model.is_stop(tokenizer.convert_tokens_to_ids("<|im_end|>"))
+        assert model.is_stop(int(tokenizer.convert_tokens_to_ids("<|im_end|>")))  # type: ignore[arg-type]
         told = torch.from_numpy(model.logits(ids, 0))
     live = adapters.logits(adapters.load(small), ids)
     assert (told.argmax(-1) == live.argmax(-1)).all()
-    assert torch.allclose(told, live, atol=0.05)
+    assert (told - live).abs().mean() < 0.005 * live.abs().mean()
 
 
 def test_name_and_licence_stand_in_the_file(small_gguf: Path) -> None:
     assert text_of(small_gguf, "general.name") == "Small one"
-    assert text_of(small_gguf, "general.license") == "apache-2.0"
+    assert text_of(small_gguf, "general.license.name") == "apache-2.0"
     assert not list(small_gguf.parent.glob("*.json"))
 
 

@@ -39,12 +39,12 @@ def test_an_adapter_has_its_strength(
     assert (told - live).abs().mean() < 0.01 * (bare - live).abs().mean()
 
 
+@pytest.mark.filterwarnings("ignore:Model has `tie_word")
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"use_dora": True}, "DoRA"),
         ({"modules_to_save": ["embed_tokens"]}, "as a whole"),
-        ({"bias": "lora_only", "lora_bias": True}, "bias"),
         ({"trainable_token_indices": [1, 2]}, "token embeddings"),
     ],
 )

@@ -9,9 +9,14 @@ import pytest
 
 from studio.core.errors import StudioError
 from studio.engine.llama_cpp import library, structs
-from studio.engine.llama_cpp.model import GgufModel
+from studio.engine.llama_cpp.model import GgufModel, Logits
 
 IDS = list(range(100, 700, 7))
+
+
+def near(left: Logits, right: Logits) -> bool:
+    """The same but for the order of sums in batches of other sizes, with keys in 16 bits."""
+    return bool(np.abs(left - right).mean() < 0.01 * np.abs(left).mean())
 
 
 def test_what_two_readings_have_in_common_changes_nothing(small_gguf: Path) -> None:
@@ -21,8 +26,9 @@ def test_what_two_readings_have_in_common_changes_nothing(small_gguf: Path) -> N
         back = model.logits(IDS, 30)
     with GgufModel(small_gguf, context=512, threads=1) as model:
         fresh = model.logits([*IDS[:40], 5, 6, 7], 40)
-    assert np.allclose(whole[30:], back, atol=0.05)
-    assert np.allclose(again, fresh, atol=0.05)
+    assert near(whole[30:], back)
+    assert near(again, fresh)
+    assert not near(whole[30:], whole[29:-1])
     assert whole.shape == (len(IDS), model.vocabulary)
 
 

@@ -27,7 +27,7 @@ def kinds(file: Path) -> Counter[str]:
 def test_a_kind_is_made_and_nothing_falls_back(
     small_gguf: Path, tmp_path: Path, kind: str, most: str
 ) -> None:
-    out, shares = tmp_path / f"{kind}.gguf", []
+    out, shares = tmp_path / f"{kind}.gguf", list[float]()
     quantize.quantize(small_gguf, out, kind, shares.append, threads=1)
     assert kinds(out).most_common(1)[0][0] == most
     assert quantize.fallbacks(out, kind).sentence == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtGui import QShowEvent
 
 from studio.core.problem import Problem
+from studio.ui.pages.parts import PartsCard
 from studio.ui.pages.settings.card_row import CardRow
 from studio.ui.pages.settings.doctor import DoctorCard
 from studio.ui.pages.settings.folders import FoldersCard
@@ -39,9 +40,12 @@ class SettingsPage(Page):
         self.guard = GuardCard(session)
         self.folders = FoldersCard(session)
         self.token = TokenCard(session)
+        self.parts = PartsCard(session)
         self.doctor = DoctorCard(session)
         self.body.addWidget(Heading("Settings", "Changes apply at once."))
-        for card in (self.look, self.guard, self.folders, self.token, self.doctor):
+        for card in (
+            self.look, self.guard, self.folders, self.token, self.parts, self.doctor,
+        ):  # fmt: skip
             self.body.addWidget(card)
         self.body.addStretch(1)
 
@@ -49,6 +53,7 @@ class SettingsPage(Page):
         super().showEvent(event)
         self.folders.measure()
         self.token.look_up()
+        self.parts.refresh()
         self.doctor.check_once()
 
 
