@@ -58,6 +58,7 @@ def shown(
         ("Method", method.strip()),
         ("Variant", ", ".join(row.variants)),
         ("Targets", ", ".join(row.targets)),
+        ("Mixture", row.mixed_by),
         ("Dataset", row.dataset),
         ("Recipe", str(recipe) if recipe else ""),
         ("Run", row.run),

@@ -103,6 +103,11 @@ class AdapterFacts(msgspec.Struct, frozen=True, kw_only=True):
         return self.train_loss if self.eval_loss is None else self.eval_loss
 
     @property
+    def mixed_by(self) -> str:
+        """How it was mixed, in a line; "" where it wasn't."""
+        return ", ".join(f"{name} {value}" for name, value in self.mixture.items())
+
+    @property
     def folder(self) -> str:
         """The name of its folder in the library, which renaming leaves as it is."""
         return Path(self.path).name

@@ -52,7 +52,8 @@ def text_of(row: AdapterFacts) -> str:
     parts: Sequence[str] = (
         row.name, row.base, row.method, f"r{row.rank}", row.dataset, row.run, row.notes,
         *row.tags, *row.variants, *row.targets, *(each.name for each in row.lineage),
-        *(each.path for each in row.made), row.problem, "imported" if row.imported else "",
+        *(each.path for each in row.made), row.problem, row.mixed_by,
+        "imported" if row.imported else "",
     )  # fmt: skip
     return "\n".join(parts).lower()
 

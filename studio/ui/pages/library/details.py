@@ -32,7 +32,8 @@ from studio.ui.widgets.sparkline import Sparkline
 
 WIDTH = 380
 _LINES = (
-    "Base", "Method", "Variant", "Rank", "Alpha", "Targets", "Dataset", "Created", "Size", "Run",
+    "Base", "Method", "Variant", "Rank", "Alpha", "Targets", "Mixture", "Dataset", "Created", "Size",
+    "Run",
 )  # fmt: skip
 
 
@@ -243,6 +244,7 @@ def _texts(facts: AdapterFacts) -> dict[str, str]:
         "Rank": str(facts.rank or ""),
         "Alpha": f"{facts.alpha:g}" if facts.alpha else "",
         "Targets": table.modules(facts),
+        "Mixture": facts.mixed_by,
         "Dataset": table.dataset_name(facts),
         "Created": when(facts.created_at) if facts.created_at else "",
         "Size": say.size(facts.bytes) if facts.bytes else "",
