@@ -32,8 +32,8 @@ from studio.ui.widgets.sparkline import Sparkline
 
 WIDTH = 380
 _LINES = (
-    "Base", "Method", "Variant", "Rank", "Alpha", "Targets", "Mixture", "Dataset", "Created", "Size",
-    "Run",
+    "Base", "Method", "Variant", "Rank", "Alpha", "Targets", "Mixture", "Dataset", "Created",
+    "Size", "Run",
 )  # fmt: skip
 
 
