@@ -78,3 +78,13 @@ def change_number(file: Path, key: str, value: int) -> None:
     field = gguf.GGUFReader(file, "r+").get_field(key)
     assert field is not None
     field.parts[field.data[0]][0] = value
+
+
+def rename_token(file: Path, old: str, new: str) -> None:
+    """Give a token another name of the same length."""
+    field = gguf.GGUFReader(file, "r+").get_field("tokenizer.ggml.tokens")
+    assert field is not None
+    wanted = old.encode("utf-8")
+    for place in field.data:
+        if bytes(field.parts[place]) == wanted:
+            field.parts[place][...] = np.frombuffer(new.encode("utf-8"), np.uint8)

@@ -56,7 +56,7 @@ class Gguf:
     def write(self, folder: Path, tick: Tick) -> None:
         source = self._merge(folder, lambda share: tick(share * MERGED))
         begun = MERGED if self._plan else 0.0
-        file = folder / f"{self._wanted.name}-{self._kind}.gguf"
+        file = folder / f"{gguf_notes.file_stem(self._wanted.name)}-{self._kind}.gguf"
         self._convert(source, file, lambda share: tick(begun + share * (1 - begun)))
         notes = gguf_notes.of(source, file, system=self._wanted.job.system)
         if source != self._wanted.model:

@@ -41,7 +41,7 @@ class GgufAdapter:
 
     def write(self, folder: Path, tick: Tick) -> None:
         model, name = self._wanted.model, self._wanted.name
-        file = folder / f"{name}.gguf"
+        file = folder / f"{gguf_notes.file_stem(name)}.gguf"
         lora.write(self._adapter, model, file, tick)
         notes = gguf_notes.of(model, system=self._wanted.job.system)
         remark = REMARK.format(base=base_name(model))

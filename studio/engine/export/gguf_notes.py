@@ -103,6 +103,11 @@ def usage(name: str, file: str) -> Sequence[str]:
     ]
 
 
+def file_stem(name: str) -> str:
+    """A file's name without blanks, as Modelfiles and command lines like them."""
+    return "-".join(name.split())
+
+
 def ollama_name(name: str) -> str:
     """A name that Ollama takes."""
     plain = "".join(c if c in LETTERS_OF_A_NAME else "-" for c in name.lower()).strip("-_.")
