@@ -40,9 +40,7 @@ class AnswerCard(Card):
         self.thumbs.rated.connect(self._rate)
         self.pencil = ToolButton("pencil", "Correct this answer")
         self.pencil.clicked.connect(self._begin_correction)
-        self.correction = Correction()
-        self.correction.taken.connect(self._correct)
-        self.correction.left.connect(self._end_correction)
+        self._correction: Correction | None = None
         self.text = MarkdownView()
         self.foot = label("", "mute", wrap=True)
         self.foot.setAlignment(Qt.AlignmentFlag.AlignVCenter)
@@ -51,7 +49,7 @@ class AnswerCard(Card):
             kept = tool.sizePolicy()
             kept.setRetainSizeWhenHidden(True)
             tool.setSizePolicy(kept)
-        self.add(self.name, self.text, self.correction, None)
+        self.add(self.name, self.text, None)
         if narrow:
             self.add(self.foot, tools)
         else:
@@ -60,6 +58,16 @@ class AnswerCard(Card):
             below.addLayout(tools)
             self.add(below)
         self.refresh()
+
+    @property
+    def correction(self) -> Correction:
+        """Where the answer is corrected; there from the first time on, for it is rarely needed."""
+        if self._correction is None:
+            self._correction = Correction()
+            self._correction.taken.connect(self._correct)
+            self._correction.left.connect(self._end_correction)
+            self.body.insertWidget(self.body.indexOf(self.text) + 1, self._correction)
+        return self._correction
 
     def reveal(self) -> None:
         """Say whose answer it is."""
@@ -73,7 +81,8 @@ class AnswerCard(Card):
         self.name.setText(name)
         self.name.setVisible(self._named or bool(answer.side))
         self.text.show_text(answer.said)
-        self.text.setVisible(bool(answer.said) and self.correction.isHidden())
+        corrected = self._correction is not None and not self._correction.isHidden()
+        self.text.setVisible(bool(answer.said) and not corrected)
         self.foot.setText(foot(answer, bool(self._hidden_as), self.best))
         self.foot.setToolTip("" if self._hidden_as else more(answer))
         restyle(self.foot, "t", "err" if answer.stage == "failed" else "mute")

@@ -28,9 +28,7 @@ class Question(QWidget):
         super().__init__()
         self.text = text
         self.bubble = _Bubble(text)
-        self.editor = _Editor()
-        self.editor.taken.connect(self._take)
-        self.editor.left.connect(self._leave)
+        self._editor: _Editor | None = None
         self.branches = Branches()
         self.pencil = ToolButton("pencil", "Edit and ask again")
         self.copy = ToolButton("copy", "Copy this question")
@@ -41,12 +39,21 @@ class Question(QWidget):
         self._tools = QWidget()
         tools = row(None, self.branches, self.copy, self.pencil, self.refresh, spacing=2)
         self._tools.setLayout(tools)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(0, 0, 0, 0)
-        box.setSpacing(3)
-        box.addLayout(row(None, self.bubble, spacing=0))
-        box.addWidget(self.editor)
-        box.addWidget(self._tools)
+        self._box = QVBoxLayout(self)
+        self._box.setContentsMargins(0, 0, 0, 0)
+        self._box.setSpacing(3)
+        self._box.addLayout(row(None, self.bubble, spacing=0))
+        self._box.addWidget(self._tools)
+
+    @property
+    def editor(self) -> _Editor:
+        """Where the question is edited; there from the first time on, for it is rarely needed."""
+        if self._editor is None:
+            self._editor = _Editor()
+            self._editor.taken.connect(self._take)
+            self._editor.left.connect(self._leave)
+            self._box.insertWidget(1, self._editor)
+        return self._editor
 
     def edit(self) -> None:
         """Let the question be edited where it stands."""
