@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -35,7 +36,7 @@ class Keeping(QObject):
         self._gone: set[str] = set()
         self._growing = QTimer(self)
         self._growing.setInterval(_GROWING_MS)
-        self._growing.timeout.connect(lambda: self.save())
+        self._growing.timeout.connect(lambda: self._write(self.kept, self._ignore))
 
     def begin(self, **known: object) -> None:
         """A new conversation."""
@@ -49,12 +50,7 @@ class Keeping(QObject):
 
     def save(self, kept: Kept | None = None) -> None:
         """Write it as it is now, or one that was on screen before; the list follows."""
-        kept = kept or self.kept
-        if kept.turns and kept.id not in self._gone:
-            now = copy.deepcopy(kept)
-            self._session.write(
-                chats.save, self._session.home, now, done=lambda _: self.listed.emit()
-            )
+        self._write(kept or self.kept, lambda _: self.listed.emit())
 
     def set_growing(self, growing: bool) -> None:
         """Whether an answer grows, which is written now and then."""
@@ -112,6 +108,14 @@ class Keeping(QObject):
             lambda kept: chat_export.write(kept, path, replace=True), copy.deepcopy(self.kept),
             done=lambda made: self._session.said.emit(f"Written to {made}.", "ok"),
         )  # fmt: skip
+
+    def _write(self, kept: Kept, done: Callable[[object], None]) -> None:
+        if kept.turns and kept.id not in self._gone:
+            now = copy.deepcopy(kept)
+            self._session.write(chats.save, self._session.home, now, done=done)
+
+    def _ignore(self, path: object) -> None:
+        """While an answer grows the list stays as it is."""
 
     def _loaded(self, kept: Kept) -> None:
         self.kept = kept
