@@ -14,7 +14,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -127,7 +127,9 @@ def _rate(speaker: Speaker, side: str, count: int) -> float:
 
 def _second_turn(speaker: Speaker, options: argparse.Namespace) -> None:
     """A question behind 1,000 tokens: read whole, and read on from what the first turn left."""
-    model, whole, kept = speaker.base, [], []
+    model = speaker.base
+    whole: list[float] = []
+    kept: list[float] = []
     history = _prompt(speaker, HISTORY)
     question = _prompt(speaker, 24)
     answers = []
@@ -138,7 +140,7 @@ def _second_turn(speaker: Speaker, options: argparse.Namespace) -> None:
         for times, start in ((whole, Prefix(model)), (kept, prefix)):
             start.cut(start.common(prompt))
             tokens = stream(model, prompt, Sampler(0, 1, 0), frozenset(), 24, start)
-            seconds, token = _timed(lambda tokens=tokens: next(tokens))
+            seconds, token = _timed(tokens)
             times.append(seconds)
             answers.append((token, *tokens))
     ratio = statistics.median(b / a for a, b in zip(whole, kept, strict=True))
@@ -147,9 +149,9 @@ def _second_turn(speaker: Speaker, options: argparse.Namespace) -> None:
     print(f"    the same greedy answers: {'yes' if len(set(answers)) == 1 else 'NO'}")
 
 
-def _timed(call: Callable[[], int]) -> tuple[float, int]:
+def _timed(tokens: Iterator[int]) -> tuple[float, int]:
     begin = _clock.now()
-    found = call()
+    found = next(tokens)
     return _clock.now() - begin, found
 
 

@@ -294,8 +294,7 @@ def test_a_real_engine_goes_on_where_a_reopened_conversation_ended(
     page.sampling.temperature.setText("0")
     for _ in range(2):
         write(page, "And now?", qtbot)
-        card = page.transcript.views[-1].cards[0]
-        qtbot.waitUntil(lambda card=card: card.answer.over, timeout=SOON)
+        qtbot.waitUntil(lambda: page.transcript.views[-1].cards[0].answer.over, timeout=SOON)
     first, second = (view.cards[0].answer for view in page.transcript.views[1:])
     assert first.prompt_tokens > 50
     assert first.reused_tokens == 0

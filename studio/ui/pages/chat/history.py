@@ -160,8 +160,8 @@ class _Look(QStyledItemDelegate):
         index: QModelIndex | QPersistentModelIndex,
     ) -> None:
         entry: Entry = index.data(Qt.ItemDataRole.UserRole)
-        area: QRect = option.rect.adjusted(0, 1, -4, -1)  # type: ignore[attr-defined]
-        state = option.state  # type: ignore[attr-defined]
+        area: QRect = option.rect.adjusted(0, 1, -4, -1)
+        state = option.state
         chosen = bool(state & QStyle.StateFlag.State_Selected)
         if chosen or state & QStyle.StateFlag.State_MouseOver:
             painter.setPen(Qt.PenStyle.NoPen)
