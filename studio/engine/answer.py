@@ -33,9 +33,7 @@ def give(speaker: Speaker, say: Say, channel: Channel, stopped: Callable[[], boo
     Raises StudioError when the request can't be answered.
     """
     folders = say.adapters or (speaker.adapters[:1] or (BARE,))
-    for folder in folders:
-        if folder != BARE:
-            speaker.load(folder)
+    speaker.need(folders)
     templates = {folder: speaker.template(folder) for folder in folders}
     prompts = {
         template: _fitting_prompt(speaker, say, channel, template)

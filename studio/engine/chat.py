@@ -18,7 +18,7 @@ from studio.engine.channel import Channel
 from studio.engine.conversation import Speaker
 from studio.engine.job import Context
 from studio.engine.load import load_model, load_tokenizer
-from studio.library import adapters
+from studio.library import adapters, mixing
 
 IDLE_SECONDS = 0.02
 
@@ -55,6 +55,8 @@ def load(context: Context, job: Chat) -> Speaker:
 
 
 def _warn(channel: Channel, adapter: str, base: Path) -> None:
+    if mixing.is_draft(Path(adapter)):
+        return
     if warning := adapters.trained_elsewhere(Path(adapter), base):
         channel.note(warning, "warning")
 

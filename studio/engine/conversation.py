@@ -15,8 +15,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from studio.core.errors import StudioError
 from studio.engine import room
 from studio.engine.folded import Fold, Places, Unfoldable, Weights
+from studio.engine.live_mix import LiveMix
 from studio.engine.prefix import Prefixes
-from studio.library import adapter_files
+from studio.library import adapter_files, mixing
 
 BARE = ""
 """Names the bare base among the sides of a request."""
@@ -25,9 +26,10 @@ BARE = ""
 class Speaker:
     """A base model and the voices that it can speak with, each known by its side.
 
-    A side is an adapter's folder, or `BARE`. An adapter's voice is folded into weights of its own
-    where `fold` allows it and there is room (`folded.py`); else PEFT adds it at every layer, which
-    is slower and takes next to no memory.
+    A side is an adapter's folder, one that stands for a mix (`mixing.draft`), or `BARE`. An
+    adapter's voice is folded into weights of its own where `fold` allows it and there is room
+    (`folded.py`); else PEFT adds it at every layer, which is slower and takes next to no memory. A
+    mix always lies beside, so that it can change at once.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Speaker:
         self._places = Places(model)
         self._folded: dict[str, Weights] = {}
         self._names: dict[str, str] = {}
+        self._mixes: dict[str, LiveMix] = {}
         self._order: list[str] = []
         self._loaded = 0
 
@@ -84,7 +87,9 @@ class Speaker:
         """
         wanted = [folder for folder in folders if folder != BARE]
         for folder in wanted:
-            adapter_files.check_shapes(Path(folder), self._folder)
+            if not mixing.is_draft(Path(folder)):
+                adapter_files.check_shapes(Path(folder), self._folder)
+        self._turn_into(wanted)
         for folder in [held for held in self._order if held not in wanted]:
             self._drop(folder)  # first, for the room that it gives back
         for folder in wanted:
@@ -95,6 +100,9 @@ class Speaker:
         if folder in self._order:
             return
         path = Path(folder)
+        if mixing.is_draft(path):
+            self._put_on(folder)
+            return
         adapter_files.check_shapes(path, self._folder)
         _refuse_another_base(self.base, path)
         if weights := self._fold_if_it_fits(path):
@@ -106,6 +114,14 @@ class Speaker:
             self._model = attach(self._model, path, name)
             self._names[folder] = name
         self._order.append(folder)
+
+    def need(self, sides: Sequence[str]) -> None:
+        """Load those of these sides that aren't held; a mix that is on none of them any more
+        turns into another of the same adapters. Raises StudioError."""
+        self._turn_into(sides)
+        for side in sides:
+            if side != BARE:
+                self.load(side)
 
     @contextlib.contextmanager
     def speaking(self, side: str) -> Iterator[Any]:
@@ -138,7 +154,37 @@ class Speaker:
         except Unfoldable:
             return None
 
+    def _turn_into(self, sides: Sequence[str]) -> None:
+        """Have live mixes that nobody wants become those that are wanted."""
+        for side in sides:
+            if side in self._order or side == BARE or not mixing.is_draft(Path(side)):
+                continue
+            recipe = mixing.read(Path(side))
+            idle = (held for held in self._mixes if held not in sides)
+            old = next((held for held in idle if self._mixes[held].can_become(recipe)), None)
+            if old is None:
+                continue
+            self._mixes[old].change(recipe)
+            self._mixes[side] = self._mixes.pop(old)
+            self._names[side] = self._names.pop(old)
+            self._order[self._order.index(old)] = side
+            self.prefixes.forget(old)
+
+    def _put_on(self, side: str) -> None:
+        """A mix lies beside the base, where its weights change in place."""
+        name = f"adapter_{self._loaded}"
+        self._loaded += 1
+        recipe = mixing.read(Path(side))
+        for one in recipe.adapters:
+            adapter_files.check_shapes(Path(one.adapter), self._folder)
+        mix = LiveMix(self._model, name, recipe)
+        self._model = mix.model
+        self._mixes[side], self._names[side] = mix, name
+        self._order.append(side)
+
     def _drop(self, folder: str) -> None:
+        if mix := self._mixes.pop(folder, None):
+            mix.close()
         self._order.remove(folder)
         self.prefixes.forget(folder)
         if self._folded.pop(folder, None) is not None:

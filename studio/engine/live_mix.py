@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import torch
 from peft import PeftModel, get_peft_model
 
+from studio.core.errors import StudioError
+from studio.core.mix_problems import blocks, problems
 from studio.core.mixing import Mix
 from studio.engine.mixed_adapter import Adapters, config
+from studio.library import mixing
 
 
 class LiveMix:
@@ -19,6 +23,7 @@ class LiveMix:
         """Put it on; `model` below is PEFT's from then on."""
         self.model: PeftModel = model
         self._name = name
+        _refuse(mix)
         self._files = ExitStack()
         self._mix = mix
         self._opened = Adapters(tuple(one.adapter for one in mix.adapters), self._files)
@@ -34,6 +39,7 @@ class LiveMix:
         same = folders == [one.adapter for one in self._mix.adapters]
         return same and self._opened.rank(mix) == self._opened.rank(self._mix)
 
+    @torch.inference_mode(False)
     @torch.no_grad()
     def change(self, mix: Mix) -> None:
         """Speak as this mix from now on; the base isn't touched, nor any other adapter."""
@@ -62,3 +68,12 @@ class LiveMix:
         if self._name in module.lora_A:
             return module.lora_A[self._name].weight, module.lora_B[self._name].weight
         return module.lora_embedding_A[self._name], module.lora_embedding_B[self._name]
+
+
+def _refuse(mix: Mix) -> None:
+    """StudioError for what can't be mixed; whoever made the recipe may not have looked."""
+    parts = [mixing.part(Path(one.adapter)) for one in mix.adapters]
+    found = problems(mix, parts)
+    if blocks(found):
+        first = next(one for one in found if one.severity == "error")
+        raise StudioError("These can't be mixed", first.text, first.fix, found)

@@ -21,8 +21,8 @@ from studio.library import adapter_files, adapters
 from studio.library.adapter_files import AdapterConfig
 from studio.library.adapters import AdapterFacts, coherence
 from studio.library.adapters.facts import record
-from studio.library.files import write_whole
-from studio.library.folders import Home
+from studio.library.files import whole_folder, write_whole
+from studio.library.folders import Home, legal_name
 from studio.library.models import weights
 from studio.library.models.tensors import Tensor
 
@@ -32,6 +32,7 @@ TEMPLATE = "chat_template.jinja"
 _HALVES = {"lora_A": "A", "lora_embedding_A": "A", "lora_B": "B", "lora_embedding_B": "B"}
 _COPY = ".base_layer."
 _READ_BYTES = 2**20
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,30 @@ def read(path: Path) -> Mix:
         raise StudioError(
             "No mix", f"{file} can't be read as the recipe of a mix: {error}.", "Mix again."
         ) from error
+
+
+def draft(home: Home, mix: Mix) -> Path:
+    """A folder that stands for a mix that isn't baked: its recipe, named by its content.
+
+    Chat takes it for an adapter's folder, and speaks with the live mix.
+    """
+    key = hashlib.sha256(msgspec.json.encode(mix)).hexdigest()[:8]
+    told = " + ".join(
+        f"{one.name or Path(one.adapter).name} {one.weight:g}" for one in mix.adapters
+    )
+    folder = home.cache / "mixes" / f"{legal_name(told)[:_LONGEST_NAME].strip()} ({key})"
+    if not is_draft(folder):
+        with whole_folder(folder) as temporary:
+            write(temporary, mix)
+            template = Path(strongest(mix).adapter) / TEMPLATE
+            if template.is_file():
+                shutil.copyfile(template, temporary / TEMPLATE)
+    return folder
+
+
+def is_draft(folder: Path) -> bool:
+    """Whether this stands for a mix that has no weights of its own."""
+    return (folder / FILE).is_file() and not (folder / adapter_files.WEIGHTS).exists()
 
 
 def facts_of(mix: Mix, parts: list[Part]) -> AdapterFacts:

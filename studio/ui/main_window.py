@@ -62,6 +62,10 @@ PAGES = (
     PageEntry("settings", "Settings", "sliders", "studio.ui.pages.settings:SettingsPage"),
 )
 
+INNER = (PageEntry("mix", "Mix", "sliders", "studio.ui.pages.mix:MixPage"),)
+"""Pages that are reached from another one, whose button in the side bar stands for them."""
+OUTER = {"mix": "library"}
+
 
 class MainWindow(QMainWindow):
     """Shows one page at a time; `painted` is emitted once, after the first paint."""
@@ -71,7 +75,7 @@ class MainWindow(QMainWindow):
     def __init__(self, session: Session, pages: tuple[PageEntry, ...] = PAGES) -> None:
         super().__init__()
         self.session = session
-        self._entries = {entry.key: entry for entry in pages}
+        self._entries = {entry.key: entry for entry in (*pages, *INNER)}
         self._built: dict[str, QWidget] = {}
         self._was_painted = False
         self._reopening: Reopening | None = None
@@ -112,7 +116,7 @@ class MainWindow(QMainWindow):
         kept = isinstance(self.focusWidget(), NavButton)
         self.stack.setCurrentWidget(self.page(key))
         self.stack.setAccessibleName(self._entries[key].title)
-        self._nav[key].setChecked(True)
+        self._nav[OUTER.get(key, key)].setChecked(True)
         if self._reopening is not None:
             self._reopening.went_to(key)
         if not kept:
@@ -170,6 +174,7 @@ class MainWindow(QMainWindow):
         session.recipe_wanted.connect(self._open_on("new_run", "want_recipe"))
         session.open_chat.connect(self._open_on("chat", "open_chat"))
         session.open_serving.connect(lambda *who: self._serving().open_for(*who))
+        session.open_mix.connect(self._open_on("mix", "open_mix"))
         session.machine_changed.connect(self.strip.show_machine)
         session.jobs_changed.connect(self.strip.show_jobs)
         self.trainings.changed.connect(self._show_waiting)
@@ -198,7 +203,7 @@ class MainWindow(QMainWindow):
         elif kind == "serve":
             self._serving().reopen()
         else:
-            self.go({"import": "new_run", "merge": "library"}.get(kind, "runs"))
+            self.go({"import": "new_run", "merge": "library", "mix": "mix"}.get(kind, "runs"))
 
     def _serving(self) -> ServingDialog:
         """The one dialog for what other programs use, made when it is first wanted."""

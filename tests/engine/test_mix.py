@@ -8,21 +8,24 @@ from typing import Any
 import pytest
 import torch
 
-from studio.core.commands import Cancel
+from studio.core.commands import Cancel, Chat, Say
 from studio.core.commands import Mix as Job
 from studio.core.errors import StudioError
-from studio.core.events import AnyEvent, Cancelled, Finished, Stage
+from studio.core.events import Answered, AnyEvent, Cancelled, Finished, Refused, Stage
 from studio.core.mixing import Ingredient, Mix
 from studio.engine import base_choice, mix
-from studio.engine.conversation import attach
+from studio.engine.conversation import Speaker, attach
 from studio.engine.live_mix import LiveMix
+from studio.engine.load import load_model, load_tokenizer
 from studio.library import adapters, jobs, mixing
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
 from tests.engine.test_base_choice import RUN, hold_out
 from tests.support import adapters as made
 from tests.support import engines
+from tests.support.engines import Held
 
+QUESTION = made.QUESTION
 IDS = [1, 5, 9, 13, 2, 7]
 
 
@@ -208,3 +211,73 @@ def test_a_live_mix_changes_in_place_and_is_what_is_baked(
     live.close()
     plain = live.model.unload()
     assert all(torch.equal(before[name], weight) for name, weight in plain.state_dict().items())
+
+
+def weighted(folders: list[Path], *weights: float, **settings: Any) -> Mix:
+    told = zip(folders, weights, strict=True)
+    return Mix(
+        adapters=tuple(Ingredient(adapter=str(one), weight=weight) for one, weight in told),
+        **settings,
+    )
+
+
+def test_chat_takes_a_mix_for_a_side_and_its_next_answer_uses_the_new_weights(
+    home: Home, tiny_model: Path, pair: list[Path]
+) -> None:
+    recipes = [weighted(pair, 0.9, 0.1), weighted(pair, -0.3, 1.2)]
+    drafts = [str(mixing.draft(home, recipe)) for recipe in recipes]
+    assert drafts[0] == str(mixing.draft(home, recipes[0]))
+    baked = [run(home, Job(mix=recipe, name=str(at)))["path"] for at, recipe in enumerate(recipes)]
+    with engines.holding(home, Chat(model=str(tiny_model), dtype="float32")) as held:
+        answers = [_say(held, side) for side in ("", *drafts, *baked, str(pair[0]), drafts[0])]
+    texts = [answer.text for (answer,) in answers]
+    assert texts[1:3] == texts[3:5]
+    assert texts[-1] == texts[1]
+    assert len(set(texts[:3])) == 3
+
+
+def test_a_mix_changes_in_place_and_two_stand_side_by_side(
+    home: Home, tiny_model: Path, pair: list[Path]
+) -> None:
+    base = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
+    before = {name: weight.clone() for name, weight in base.state_dict().items()}
+    speaker = Speaker(tiny_model, base, load_tokenizer(tiny_model))
+    one, two, three = (
+        str(mixing.draft(home, weighted(pair, weight, 0.5))) for weight in (0.1, 0.6, 1.1)
+    )
+    speaker.need([one, two])
+    told = {}
+    for side in (one, two):
+        with speaker.speaking(side) as model:
+            told[side] = made.logits(model, IDS)
+    assert not torch.equal(told[one], told[two])
+    speaker.need([two, three])
+    assert set(speaker.adapters) == {two, three}, "the idle one became the new one"
+    assert len(speaker.model.peft_config) == 2
+    with speaker.speaking(two) as model:
+        assert torch.equal(made.logits(model, IDS), told[two])
+    speaker.need([str(pair[0]), str(mixing.draft(home, weighted(pair, 1.0, 1.0, method="svd")))])
+    assert len(speaker.adapters) == 4
+    speaker.hold([])
+    assert speaker.model is base
+    assert all(torch.equal(before[name], each) for name, each in base.state_dict().items())
+
+
+def test_chat_refuses_what_can_not_be_mixed(
+    home: Home, tmp_path: Path, tiny_model: Path, pair: list[Path]
+) -> None:
+    dora = made.make_adapter(tiny_model, tmp_path / "dora", use_dora=True)
+    draft = mixing.draft(home, weighted([pair[0], dora], 1.0, 1.0))
+    with engines.holding(home, Chat(model=str(tiny_model), dtype="float32")) as held:
+        (refused,) = _say(held, str(draft))
+        assert "DoRA" in refused.text
+        (answer,) = _say(held, str(pair[0]))
+        assert isinstance(answer, Answered)
+
+
+def _say(held: Held, side: str) -> list[Any]:
+    held.tell(
+        Say(request="r", messages=QUESTION, adapters=(side,), max_new_tokens=16, temperature=0.0)
+    )
+    events = held.until(lambda event: isinstance(event, Answered | Refused))
+    return [event for event in events if isinstance(event, Answered | Refused)]
