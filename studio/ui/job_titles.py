@@ -5,6 +5,7 @@ from __future__ import annotations
 TITLES = {
     "chat": "Chat",
     "merge": "Merging an adapter",
+    "mix": "Mixing adapters",
     "export": "Exporting a model",
     "import": "Importing a model",
     "score": "Scoring",
