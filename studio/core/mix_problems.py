@@ -11,7 +11,7 @@ from studio.core.mixing import METHODS, SIGNS, Mix, method, rank_of
 from studio.core.problem import Problem, Severity
 
 KINDS = {
-    "dora": "DoRA, whose lengths of whole rows have no sum",
+    "dora": "DoRA's lengths of rows",
     "bias": "trained biases",
     "tokens": "trained tokens",
     "whole": "whole layers of its own, such as a new head or embeddings",

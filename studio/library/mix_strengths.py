@@ -132,4 +132,4 @@ def words(found: Strengths, names: Sequence[str]) -> str:
         return f"{both} pull the same way in part (cosine {cosine:.2f}): their sum is stronger."
     if cosine < -0.2:
         return f"{both} pull against each other (cosine {cosine:.2f}): TIES may do better."
-    return f"They hardly touch each other (cosine {cosine:.2f} at most), which mixes well."
+    return f"They hardly touch each other (cosine {abs(cosine):.2f} at most), which mixes well."

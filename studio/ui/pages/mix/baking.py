@@ -105,6 +105,7 @@ class BakeCard(Card):
         self._mix = mix
         if not self.name.isModified():
             self.name.setText(suggested)
+            self.name.setCursorPosition(0)
         self._settle()
 
     def cancel(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QStackedWidget, QWidget
+from PySide6.QtWidgets import QWidget
 
 from studio.core.mix_problems import Part, blocks
 from studio.core.mixing import Mix
@@ -82,16 +82,15 @@ class MixPage(Page):
         beside = QWidget()
         beside.setFixedWidth(BESIDE_WIDTH)
         beside.setLayout(column(self.trying, self.baking, None, spacing=16))
-        filled = QWidget()
+        self._filled = QWidget()
         whole = row(spacing=16)
         whole.addLayout(column(self.portions, self.picture, self.methods, None, spacing=16), 1)
         whole.addWidget(beside)
-        filled.setLayout(whole)
-        self._stack = QStackedWidget()
-        self._stack.addWidget(self.empty)
-        self._stack.addWidget(filled)
+        self._filled.setLayout(whole)
         self.body.addWidget(self.heading)
-        self.body.addWidget(self._stack, 1)
+        self.body.addWidget(self.empty, 1)
+        self.body.addWidget(self._filled, 1)
+        self._filled.hide()
 
     def _reload(self) -> None:
         if self.isVisible() or self._wanted:
@@ -107,7 +106,8 @@ class MixPage(Page):
 
     def _settle(self) -> None:
         rows = self.portions.rows
-        self._stack.setCurrentIndex(1 if rows else 0)
+        self.empty.setVisible(not rows)
+        self._filled.setVisible(bool(rows))
         bases = {one.facts.base_name for one in rows if one.facts.base_name}
         words = f"Adapters of {bases.pop()}" if len(bases) == 1 else ""
         self.heading.set_text("Mix", words)

@@ -29,6 +29,7 @@ LEAST, MOST = -1.0, 2.0
 """What a slider reaches; the number beside it goes further."""
 STEPS = 100
 NAME_WIDTH = 190
+MORE_WIDTH = 176
 
 
 class Portion(QWidget):
@@ -100,6 +101,7 @@ class Portions(Card):
         self._rows: list[Portion] = []
         self._known: list[AdapterFacts] = []
         self.more = ComboBox("Add an adapter")
+        self.more.setMinimumWidth(MORE_WIDTH)
         self.more.chosen.connect(self._chosen)
         self.problems = ProblemList()
         self._lines = column(spacing=14)

@@ -66,6 +66,8 @@ class TryCard(Card):
         self.talk.refused.connect(self._refused)
         self.talk.moved.connect(self._moved)
         self.talk.broken.connect(self._broken)
+        self._show_answer("")
+        self._show_doing("")
         self.show_mix(None, None)
 
     @property
@@ -127,13 +129,13 @@ class TryCard(Card):
     def _said(self, request: str, _side: int, text: str) -> None:
         if request == self._request:
             self._text += text
-            self.answer.setText(self._text.strip())
+            self._show_answer(self._text.strip())
 
     def _answered(self, event: Answered) -> None:
         if event.request == self._request:
             self._request = ""
-            self.answer.setText(event.text.strip() or "(nothing)")
-            self.doing.setText(f"{event.tokens} tokens, {event.tokens_per_second:.0f} a second")
+            self._show_answer(event.text.strip() or "(nothing)")
+            self._show_doing(f"{event.tokens} tokens, {event.tokens_per_second:.0f} a second")
 
     def _refused(self, event: Refused) -> None:
         self._request = ""
@@ -141,7 +143,15 @@ class TryCard(Card):
 
     def _moved(self, text: str) -> None:
         if text or self._request:
-            self.doing.setText(text)
+            self._show_doing(text)
+
+    def _show_answer(self, text: str) -> None:
+        self.answer.setText(text)
+        self.answer.setVisible(bool(text))
+
+    def _show_doing(self, text: str) -> None:
+        self.doing.setText(text)
+        self.doing.setVisible(bool(text))
 
     def _broken(self, error: StudioError) -> None:
         self._request = ""
