@@ -39,6 +39,7 @@ class MixPage(Page):
         super().__init__()
         self._session = session
         self._wanted: list[str] = []
+        self._listing: Task | None = None
         self._looking: Task | None = None
         self._reading: Task | None = None
         self._read: tuple[str, ...] = ()
@@ -93,10 +94,16 @@ class MixPage(Page):
         self._filled.hide()
 
     def _reload(self) -> None:
-        if self.isVisible() or self._wanted:
-            self._session.background(adapters.listing, self._session.home, done=self._loaded)
+        if not (self.isVisible() or self._wanted):
+            return
+        if self._listing is not None:
+            self._listing.cancel()  # it may not know yet what this one will find
+        self._listing = self._session.background(
+            adapters.listing, self._session.home, done=self._loaded
+        )
 
     def _loaded(self, known: list[AdapterFacts]) -> None:
+        self._listing = None
         self.portions.set_known(known)
         if self._wanted:
             wanted, self._wanted = self._wanted, []
