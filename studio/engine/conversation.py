@@ -183,8 +183,7 @@ class Speaker:
         self._order.append(side)
 
     def _drop(self, folder: str) -> None:
-        if mix := self._mixes.pop(folder, None):
-            mix.close()
+        self._mixes.pop(folder, None)
         self._order.remove(folder)
         self.prefixes.forget(folder)
         if self._folded.pop(folder, None) is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,36 +23,26 @@ class LiveMix:
         self.model: PeftModel = model
         self._name = name
         _refuse(mix)
-        self._files = ExitStack()
         self._mix = mix
-        self._opened = Adapters(tuple(one.adapter for one in mix.adapters), self._files)
-        try:
-            self._put_on(model)
-        except BaseException:
-            self._files.close()
-            raise
+        self._adapters = Adapters(tuple(one.adapter for one in mix.adapters))
+        self._put_on(model)
 
     def can_become(self, mix: Mix) -> bool:
         """Whether `change` takes this mix: the same adapters, and as wide as before."""
-        folders = [one.adapter for one in mix.adapters]
-        same = folders == [one.adapter for one in self._mix.adapters]
-        return same and self._opened.rank(mix) == self._opened.rank(self._mix)
+        same = tuple(one.adapter for one in mix.adapters) == self._adapters.folders
+        return same and self._adapters.rank(mix) == self._adapters.rank(self._mix)
 
     @torch.inference_mode(False)
     @torch.no_grad()
     def change(self, mix: Mix) -> None:
         """Speak as this mix from now on; the base isn't touched, nor any other adapter."""
-        for layer, a, b, _ in self._opened.mixed(mix):
+        for layer, a, b, _ in self._adapters.mixed(mix):
             for place, half in zip(self._places(layer), (a, b), strict=True):
                 place.data.copy_(half)
         self._mix = mix
 
-    def close(self) -> None:
-        """Let go of the adapters' files; the model keeps what was put on it."""
-        self._files.close()
-
     def _put_on(self, model: Any) -> None:
-        settings = config(self._mix, self._opened)
+        settings = config(self._mix, self._adapters)
         if isinstance(model, PeftModel):
             model.add_adapter(self._name, settings)
             self.model = model

@@ -105,21 +105,16 @@ def _tried(
 ) -> tuple[Checked | None, Any]:
     teller.say("Loading the model", MIX_SHARE)
     trial = Trial(base, recipe)
-    try:
-        end = CHECK_SHARE if job.score else 1.0
-        checked = trial.check(
-            scratch, lambda text, s: teller.say(text, MIX_SHARE + s * (end - MIX_SHARE))
-        )
-        scores = None
-        if job.score:
-            scores = trial.score(
-                context.home, lambda text, s: teller.say(text, end + s * (1.0 - end))
-            )
-            if not scores:
-                teller.note("None of these adapters' runs held rows out, so nothing was scored.")
-        return checked, scores
-    finally:
-        trial.close()
+    end = CHECK_SHARE if job.score else 1.0
+    checked = trial.check(
+        scratch, lambda text, s: teller.say(text, MIX_SHARE + s * (end - MIX_SHARE))
+    )
+    if not job.score:
+        return checked, None
+    scores = trial.score(context.home, lambda text, s: teller.say(text, end + s * (1.0 - end)))
+    if not scores:
+        teller.note("None of these adapters' runs held rows out, so nothing was scored.")
+    return checked, scores
 
 
 def _published(

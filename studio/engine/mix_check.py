@@ -68,12 +68,8 @@ class Trial:
         self._mix = mix
         self._dtype = stored_dtype(base)
         self._tokenizer = load_tokenizer(base, _template(mix))
-        self._live = LiveMix(load_model(base, self._dtype, device=best_device()), _LIVE, mix)
-        self._model: Any = self._live.model
-
-    def close(self) -> None:
-        """Let go of the adapters' files."""
-        self._live.close()
+        live = LiveMix(load_model(base, self._dtype, device=best_device()), _LIVE, mix)
+        self._model: Any = live.model
 
     def check(self, baked: Path, tick: Tick) -> Checked:
         """The baked folder, read back by PEFT, beside the live mix. `tick` may raise."""

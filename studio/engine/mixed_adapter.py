@@ -26,14 +26,11 @@ _ITS_OWN = (
 
 
 class Adapters:
-    """The adapters of a mix, opened once; how strongly each counts is asked at every layer."""
+    """The adapters of a mix: their layers are looked up once, their files open only in between."""
 
-    def __init__(self, folders: tuple[str, ...], files: ExitStack) -> None:
+    def __init__(self, folders: tuple[str, ...]) -> None:
+        self.folders = folders
         self._pairs: list[dict[str, Pair]] = [mixing.pairs(Path(folder)) for folder in folders]
-        self._open: list[Any] = [
-            files.enter_context(safe_open(Path(folder) / adapter_files.WEIGHTS, "pt"))
-            for folder in folders
-        ]
         self.layers = tuple(dict.fromkeys(name for each in self._pairs for name in each))
 
     def rank(self, mix: Mix) -> int:
@@ -45,10 +42,10 @@ class Adapters:
         pair = next(each[layer] for each in self._pairs if layer in each)
         return pair.a.name, pair.b.name
 
-    def pieces(self, mix: Mix, layer: str) -> list[Piece]:
+    def _pieces(self, mix: Mix, layer: str, opened: list[Any]) -> list[Piece]:
         """What each adapter that changes this layer brings into it."""
         found = []
-        for one, pairs, file in zip(mix.adapters, self._pairs, self._open, strict=True):
+        for one, pairs, file in zip(mix.adapters, self._pairs, opened, strict=True):
             if pair := pairs.get(layer):
                 a, b = (file.get_tensor(half.name).float() for half in (pair.a, pair.b))
                 found.append(Piece(a, b, pair.scale, one.weight))
@@ -57,12 +54,17 @@ class Adapters:
     def mixed(self, mix: Mix) -> Iterator[tuple[str, torch.Tensor, torch.Tensor, list[Piece]]]:
         """The name, A and B of every layer of the mix, and what they were made of."""
         rank = self.rank(mix)
-        for layer in self.layers:
-            pieces = self.pieces(mix, layer)
-            yield (layer, *mixed(mix, layer, pieces, rank), pieces)
+        with ExitStack() as files:
+            opened = [
+                files.enter_context(safe_open(Path(folder) / adapter_files.WEIGHTS, "pt"))
+                for folder in self.folders
+            ]
+            for layer in self.layers:
+                pieces = self._pieces(mix, layer, opened)
+                yield (layer, *mixed(mix, layer, pieces, rank), pieces)
 
 
-def config(mix: Mix, opened: Adapters) -> LoraConfig:
+def config(mix: Mix, found: Adapters) -> LoraConfig:
     """The settings of the mix's adapter: one rank, scaled by 1, on exactly the layers it has.
 
     PEFT's own function takes the first adapter's settings over instead: with its rsLoRA the mix
@@ -70,7 +72,7 @@ def config(mix: Mix, opened: Adapters) -> LoraConfig:
     confined to some.
     """
     first = adapter_files.read_config(Path(mix.adapters[0].adapter)).whole
-    rank = opened.rank(mix)
+    rank = found.rank(mix)
     return LoraConfig(
         task_type=_TASK,
         base_model_name_or_path=mix.base or first.get("base_model_name_or_path"),
@@ -78,7 +80,7 @@ def config(mix: Mix, opened: Adapters) -> LoraConfig:
         lora_alpha=rank,
         lora_dropout=0.0,
         fan_in_fan_out=bool(first.get("fan_in_fan_out")),
-        target_modules=list(opened.layers),
+        target_modules=list(found.layers),
         inference_mode=True,
     )
 
@@ -88,18 +90,17 @@ def write(mix: Mix, folder: Path, tick: Callable[[float], None]) -> dict[str, fl
 
     Returns how far the result lies from the weighted sum, as a share of its length ("apart").
     """
-    with ExitStack() as files:
-        opened = Adapters(tuple(one.adapter for one in mix.adapters), files)
-        tensors: dict[str, torch.Tensor] = {}
-        lost = whole = 0.0
-        for place, (layer, a, b, pieces) in enumerate(opened.mixed(mix)):
-            tick(place / len(opened.layers))
-            for key, tensor in zip(opened.key(layer), (a, b), strict=True):
-                tensors[key] = tensor
-            one, other = distance(pieces, a, b)
-            lost, whole = lost + one, whole + other
-        save_file(tensors, folder / adapter_files.WEIGHTS, metadata={"format": "pt"})
-        config(mix, opened).save_pretrained(str(folder))
+    found = Adapters(tuple(one.adapter for one in mix.adapters))
+    tensors: dict[str, torch.Tensor] = {}
+    lost = whole = 0.0
+    for place, (layer, a, b, pieces) in enumerate(found.mixed(mix)):
+        tick(place / len(found.layers))
+        for key, tensor in zip(found.key(layer), (a, b), strict=True):
+            tensors[key] = tensor
+        one, other = distance(pieces, a, b)
+        lost, whole = lost + one, whole + other
+    save_file(tensors, folder / adapter_files.WEIGHTS, metadata={"format": "pt"})
+    config(mix, found).save_pretrained(str(folder))
     _beside(mix, folder)
     mixing.write(folder, mix)
     return {"apart": (lost / whole) ** 0.5 if whole else 0.0}

@@ -33,6 +33,7 @@ _HALVES = {"lora_A": "A", "lora_embedding_A": "A", "lora_B": "B", "lora_embeddin
 _COPY = ".base_layer."
 _READ_BYTES = 2**20
 _LONGEST_NAME = 80
+_DRAFTS = "mixes"
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def draft(home: Home, mix: Mix) -> Path:
     told = " + ".join(
         f"{one.name or Path(one.adapter).name} {one.weight:g}" for one in mix.adapters
     )
-    folder = home.cache / "mixes" / f"{legal_name(told)[:_LONGEST_NAME].strip()} ({key})"
+    folder = home.cache / _DRAFTS / f"{legal_name(told)[:_LONGEST_NAME].strip()} ({key})"
     if not is_draft(folder):
         with whole_folder(folder) as temporary:
             write(temporary, mix)
@@ -158,6 +159,11 @@ def draft(home: Home, mix: Mix) -> Path:
             if template.is_file():
                 shutil.copyfile(template, temporary / TEMPLATE)
     return folder
+
+
+def names_draft(folder: str) -> bool:
+    """Whether a path is one that `draft` gives; the disk isn't looked at."""
+    return Path(folder).parent.name == _DRAFTS
 
 
 def is_draft(folder: Path) -> bool:

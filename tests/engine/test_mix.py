@@ -208,7 +208,6 @@ def test_a_live_mix_changes_in_place_and_is_what_is_baked(
     assert torch.equal(made.logits(live.model, IDS), alone)
     assert not live.can_become(of(pair, method="svd"))
     assert not live.can_become(of(pair[:1]))
-    live.close()
     plain = live.model.unload()
     assert all(torch.equal(before[name], weight) for name, weight in plain.state_dict().items())
 

@@ -10,12 +10,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from studio.core.mixing import Ingredient, Mix
 from studio.library import adapters, mixing, models
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
 from studio.ui.main_window import MainWindow
+from studio.ui.pages.chat.mixer import Mixer
+from studio.ui.pages.chat.sides import Sides
 from studio.ui.pages.mix import MixPage
 from studio.ui.session import Session
+from studio.ui.widgets import IconButton
 from tests.support.adapter_files import write_adapter
 from tests.support.live_session import SOON, live
 from tests.ui.show import Show
@@ -147,6 +151,32 @@ def test_the_window_opens_it_from_the_library(
     assert isinstance(shown, MixPage)
     qtbot.waitUntil(lambda: len(shown.portions.rows) == 1)
     assert window._nav["library"].isChecked()
+
+
+def test_a_column_of_chat_with_a_mix_has_its_sliders(
+    session: Session, home: Home, three: list[str], show: Show, qtbot: QtBot
+) -> None:
+    told = tuple(Ingredient(adapter=each, weight=0.5, name=each[-6:]) for each in three[:2])
+    draft = str(mixing.draft(home, Mix(adapters=told)))
+    sides = Sides()
+    sides.set_sides(["", draft])
+    show(sides)
+    mixer = Mixer(session, sides, sides)
+    (button,) = [
+        each
+        for each in sides.findChildren(IconButton)
+        if each.accessibleName() == "Change the mix of column 2"
+    ]
+    click(qtbot, button)
+    popup = mixer.popup
+    assert popup is not None
+    qtbot.waitUntil(lambda: len(popup.rows) == 2)
+    with qtbot.waitSignal(sides.sides_chosen):
+        popup.rows[0].slider.setValue(120)
+    assert sides.sides()[0] == ""
+    changed = mixing.read(Path(sides.sides()[1]))
+    assert [one.weight for one in changed.adapters] == [1.2, 0.5]
+    popup.close()
 
 
 def test_the_next_answer_uses_the_sliders_and_the_bake_is_what_was_heard(

@@ -21,6 +21,7 @@ from studio.ui.pages.chat.faces import Faces
 from studio.ui.pages.chat.history import History
 from studio.ui.pages.chat.keeping import Keeping
 from studio.ui.pages.chat.keys import listen
+from studio.ui.pages.chat.mixer import Mixer
 from studio.ui.pages.chat.offers import Offers
 from studio.ui.pages.chat.rated import rating
 from studio.ui.pages.chat.sampling import Sampling
@@ -44,6 +45,7 @@ class ChatPage(Page):
         self.top = Top()
         self.sides = Sides()
         self.offers = Offers(session, self.sides, self)
+        self.mixer = Mixer(session, self.sides, self)
         self.sampling = Sampling()
         self.sampling.hide()
         self.faces = Faces()

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
 from studio.core.errors import StudioError
 from studio.core.facts import ModelFacts
-from studio.library import adapter_files, adapters, models
+from studio.library import adapter_files, adapters, mixing, models
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
 from studio.ui.widgets import Button, ComboBox, IconButton, clear, column, label, row
@@ -28,6 +28,8 @@ class Sides(QWidget):
     model_chosen = Signal(str)
     sides_chosen = Signal()
     blind_chosen = Signal(bool)
+    mix_wanted = Signal(int, object)
+    """The column whose mix is to be changed, and the button that was pressed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,11 +115,17 @@ class Sides(QWidget):
         box.set_value(side)
         box.chosen.connect(lambda _: self.sides_chosen.emit())
         self._boxes.append(box)
+        made = row(box, spacing=0)
+        if mixing.names_draft(side):
+            tune = IconButton("sliders", f"Change the mix of column {number + 1}")
+            tune.clicked.connect(lambda _=False, at=number: self.mix_wanted.emit(at, tune))
+            made.addWidget(tune)
         if not several:
-            return row(box)
+            return made
         close = IconButton("x", f"Close column {number + 1}")
         close.clicked.connect(lambda _=False, which=number: self._remove(which))
-        return row(box, close, spacing=0)
+        made.addWidget(close)
+        return made
 
     def _add(self) -> None:
         taken = self.sides()
