@@ -153,6 +153,7 @@ def test_the_window_opens_it_from_the_library(
     assert window._nav["library"].isChecked()
 
 
+@pytest.mark.qt_log_ignore("This plugin does not support")
 def test_a_column_of_chat_with_a_mix_has_its_sliders(
     session: Session, home: Home, three: list[str], show: Show, qtbot: QtBot
 ) -> None:
