@@ -149,9 +149,9 @@ def draft(home: Home, mix: Mix) -> Path:
     """
     key = hashlib.sha256(msgspec.json.encode(mix)).hexdigest()[:8]
     told = " + ".join(
-        f"{one.name or Path(one.adapter).name} {one.weight:g}" for one in mix.adapters
+        f"{legal_name(one.name or Path(one.adapter).name)} {one.weight:g}" for one in mix.adapters
     )
-    folder = home.cache / _DRAFTS / f"{legal_name(told)[:_LONGEST_NAME].strip()} ({key})"
+    folder = home.cache / _DRAFTS / f"{told[:_LONGEST_NAME].strip()} ({key})"
     if not is_draft(folder):
         with whole_folder(folder) as temporary:
             write(temporary, mix)
@@ -164,6 +164,12 @@ def draft(home: Home, mix: Mix) -> Path:
 def names_draft(folder: str) -> bool:
     """Whether a path is one that `draft` gives; the disk isn't looked at."""
     return Path(folder).parent.name == _DRAFTS
+
+
+def called(folder: str) -> str:
+    """What to call an adapter's folder, or one that stands for a mix."""
+    name = Path(folder).name
+    return name.rpartition(" (")[0] if names_draft(folder) else name
 
 
 def is_draft(folder: Path) -> bool:

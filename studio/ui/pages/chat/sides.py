@@ -99,7 +99,7 @@ class Sides(QWidget):
     def name(self, side: str) -> str:
         """What to call a side."""
         named = next((facts.name for facts in self._adapters if facts.path == side), "")
-        return named or (Path(side).name if side else "Bare model")
+        return named or (mixing.called(side) if side else "Bare model")
 
     def datasets(self) -> set[str]:
         """What the chosen adapters were trained on."""
@@ -109,7 +109,7 @@ class Sides(QWidget):
     def _side(self, number: int, side: str, several: bool, most: int) -> QHBoxLayout:
         choices = [(BARE, "Bare model")] + [(f.path, f.name) for f in self._adapters]
         if side and side not in dict(choices):
-            choices.append((side, Path(side).name))
+            choices.append((side, mixing.called(side)))
         box = ComboBox(f"Adapter of column {number + 1}" if several else "Adapter", choices)
         _between(box, _LEAST_WIDTH, most)
         box.set_value(side)

@@ -34,7 +34,7 @@ class MixPopup(QWidget):
         self._session = session
         self._mix: Mix | None = None
         self.rows: list[Portion] = []
-        self._card = Card("raised", margin=16, spacing=12)
+        self._card = Card("card", margin=16, spacing=12)
         self._about = label("", "mute", wrap=True)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
@@ -46,8 +46,8 @@ class MixPopup(QWidget):
         session.background(mixing.read, Path(draft), done=self._show)
 
     def open_under(self, button: QWidget) -> None:
-        """Show it with its left edge under a button's."""
-        self.move(button.mapToGlobal(QPoint(0, button.height() + 4)))
+        """Show it under a button, their right edges in line."""
+        self.move(button.mapToGlobal(QPoint(button.width() - WIDTH, button.height() + 4)))
         self.show()
 
     def _show(self, mix: Mix) -> None:
