@@ -51,8 +51,6 @@ class Session(QObject):
     """A hub model's id: a new run is to start from it."""
     open_chat = Signal(str, list)
     """A model's folder and the folders of adapters to load with it."""
-    open_mix = Signal(list)
-    """The folders of adapters to mix; the Library offers it while somebody listens."""
     open_serving = Signal(str, list)
     """A model's folder and the folders of adapters that other programs are to talk with."""
     open_mix = Signal(list)
