@@ -16,7 +16,8 @@ from studio.core.errors import StudioError
 from studio.core.events import Cancelled, Finished, Started
 from studio.core.mix_problems import Part, blocks
 from studio.core.mixing import Mix
-from studio.engine import base_choice, mixed_adapter, passport
+from studio.core.passport import FILE as PASSPORT
+from studio.engine import base_choice, mixed_adapter
 from studio.engine.job import Context
 from studio.engine.mix_check import Checked, Trial
 from studio.engine.telling import Teller, Unwanted
@@ -65,7 +66,7 @@ def mix(context: Context, job: Job, teller: Teller) -> dict[str, Any]:
         if checked:
             if checked.grade == "fail":
                 teller.note(FAILED)
-            write_whole(scratch / passport.FILE, msgspec.json.format(msgspec.json.encode(checked)))
+            write_whole(scratch / PASSPORT, msgspec.json.format(msgspec.json.encode(checked)))
         path = _published(context, job, recipe, parts, scratch)
     return {
         "path": str(path) if path else None,

@@ -11,12 +11,13 @@ import msgspec
 import torch
 
 from studio.core.mixing import Mix
-from studio.engine import base_choice, passport
+from studio.engine import base_choice
 from studio.engine.conversation import attach
 from studio.engine.data import Row
 from studio.engine.generate import greedy, prompt_ids, stop_tokens
 from studio.engine.live_mix import LiveMix
 from studio.engine.load import load_model, load_tokenizer, stored_dtype
+from studio.engine.passport.questions import conversations
 from studio.engine.precision import best_device
 from studio.library import adapters, mixing
 from studio.library.folders import Home
@@ -138,8 +139,9 @@ class Trial:
 
     def _answers(self, tick: Callable[[], None]) -> list[_Heard]:
         prompts = [
-            prompt_ids(self._tokenizer, [{"role": "user", "content": text}])
-            for text in passport.PROMPTS
+            prompt_ids(self._tokenizer, messages)
+            for messages in conversations()
+            if len(messages) == 1  # not every template takes a system prompt
         ]
         stop = stop_tokens(self._model.get_base_model(), self._tokenizer)
         answers = greedy(self._model, prompts, stop, ANSWER_TOKENS, tick)
