@@ -26,6 +26,7 @@ from studio.ui.pages.library.merging import grade
 from studio.ui.session import Session
 from studio.ui.tables.adapters import AdaptersModel, about, method, modules
 from studio.ui.widgets import ConfirmDialog, NameDialog
+from tests.support import gguf_adapter
 from tests.support.adapter_files import write_adapter
 from tests.support.live_session import SOON, live
 from tests.ui.show import Show
@@ -362,6 +363,19 @@ def test_import_by_drop_and_by_dialog(
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_: ([archive], ""))
     choose_kind(page, 1, qtbot)
     qtbot.waitUntil(lambda: len(names(page)) == 3)
+
+
+def test_a_gguf_adapter_asks_for_the_base_that_it_is_read_by(
+    page: LibraryPage, source: Path, tiny_model: Path, tmp_path: Path, qtbot: QtBot
+) -> None:
+    drop_on(page, gguf_adapter.write(source, tiny_model, tmp_path / "made.gguf"))
+    qtbot.waitUntil(lambda: page.doing.base_dialog is not None)
+    dialog = page.doing.base_dialog
+    assert dialog is not None
+    dialog.path.set_path(str(tiny_model))
+    click(qtbot, dialog.use)
+    qtbot.waitUntil(lambda: names(page) == ["made"])
+    assert page.details.value("Base") == "tiny-llama"
 
 
 def test_what_is_no_adapter_is_refused_in_the_page(

@@ -7,6 +7,7 @@ from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
 from studio.library.adapters import AdapterFacts
+from studio.library.adapters.history import History
 from studio.ui import format as say
 from studio.ui.pages.library.lineage import Lineage
 from studio.ui.pages.library.story import Story
@@ -30,7 +31,7 @@ from studio.ui.widgets.fitting_edit import FittingEdit
 from studio.ui.widgets.flow import FlowLayout
 from studio.ui.widgets.sparkline import Sparkline
 
-WIDTH = 380
+WIDTH, SHOWN_SAMPLES = 380, 4
 _LINES = (
     "Base", "Method", "Variant", "Rank", "Alpha", "Targets", "Mixture", "Dataset", "Created",
     "Size", "Run",
@@ -112,9 +113,7 @@ class Details(Card):
         self.losses.show_losses(told.train, told.held_out)
         self.losses.setVisible(drawn)
         self._run_section.setVisible(drawn or self._loss_line.text() != "")
-        if told.samples:
-            last = told.samples[-1]
-            self.sample.setText(f"{last.prompt}\n→ {last.text}")
+        self.sample.setText(last_samples(told))
         self._sample_section.setVisible(bool(told.samples))
         self.recipe.setVisible(bool(story.recipe))
         self.again.setVisible(bool(story.recipe))
@@ -158,7 +157,7 @@ class Details(Card):
         self._missing = _section("", self._missing_text, row(self.locate, None))
         self._loss_line = label("", "sub", wrap=True)
         self._run_section = _section("Losses", self.losses, self._loss_line)
-        self._sample_section = _section("Last sample of its run", self.sample)
+        self._sample_section = _section("Last samples of its run", self.sample)
         self._chain = _section("Lineage", self.lineage)
         self._annotations = _section("Notes and tags", self.notes, self.tags)
         self._links = QWidget()
@@ -250,6 +249,12 @@ def _texts(facts: AdapterFacts) -> dict[str, str]:
         "Size": say.size(facts.bytes) if facts.bytes else "",
         "Run": facts.run,
     }
+
+
+def last_samples(told: History) -> str:
+    """What was answered to each prompt when it was last asked."""
+    latest = [each for each in told.samples if each.step == told.samples[-1].step]
+    return "\n\n".join(f"{each.prompt}\n→ {each.text}" for each in latest[:SHOWN_SAMPLES])
 
 
 def losses(facts: AdapterFacts) -> str:
