@@ -19,7 +19,7 @@ from studio.library import adapter_files, models
 from studio.library.adapters import bases
 from studio.library.folders import Home
 from studio.library.models import weights
-from studio.library.models.tensors import Tensor
+from studio.library.models.tensors import Tensor, write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,7 @@ def _pairs(source: Path, reader: GGUFReader) -> dict[str, _Pair]:
     for tensor in reader.tensors:
         name, _, half = tensor.name.rpartition(".")
         if half in ("lora_a", "lora_b"):
-            halves.setdefault(name, {})[half] = _plain(tensor)
+            halves.setdefault(name, {})[half] = _plain(source, tensor)
         elif "_norm" not in tensor.name:  # llama.cpp passes over norms as well
             raise _unusual(source, f"it holds {tensor.name}, which is no part of a LoRA")
     found = {}
@@ -151,14 +151,18 @@ def _pairs(source: Path, reader: GGUFReader) -> dict[str, _Pair]:
     return found
 
 
-def _plain(tensor: Any) -> np.ndarray[Any, Any]:
+def _plain(source: Path, tensor: Any) -> np.ndarray[Any, Any]:
     import numpy as np
     from gguf import GGMLQuantizationType, quants
 
     kind = GGMLQuantizationType(tensor.tensor_type)
     if kind in (GGMLQuantizationType.F32, GGMLQuantizationType.F16):
         return np.array(tensor.data)
-    return quants.dequantize(tensor.data, kind)
+    try:
+        return quants.dequantize(tensor.data, kind)
+    except NotImplementedError as error:
+        why = f"its weights are stored as {kind.name}, which isn't unpacked here"
+        raise _unusual(source, why) from error
 
 
 def _chosen(home: Home, file: _File) -> ModelFacts:
@@ -222,11 +226,8 @@ def _names(file: _File, model: ModelFacts) -> dict[str, Tensor]:
 
 
 def _write(folder: Path, file: _File, model: ModelFacts) -> None:
-    import numpy as np
-    from safetensors.numpy import save_file
-
     known = _names(file, model)
-    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    tensors: dict[str, tuple[str, tuple[int, ...], bytes]] = {}
     ranks: dict[str, int] = {}
     for name, pair in file.pairs.items():
         module = known[name].name.removesuffix(".weight")
@@ -234,13 +235,18 @@ def _write(folder: Path, file: _File, model: ModelFacts) -> None:
         if name == "token_embd.weight":
             a, b = ("lora_embedding_A", "lora_embedding_B")
         stem = f"{adapter_files.PREFIX}{module}."
-        tensors[stem + a] = np.ascontiguousarray(pair.a)
-        tensors[stem + b] = np.ascontiguousarray(_in_order(file, model, module, pair.b))
+        tensors[stem + a] = _stored(pair.a)
+        tensors[stem + b] = _stored(_in_order(file, model, module, pair.b))
         ranks[module] = int(pair.a.shape[0])
     folder.mkdir(parents=True)
-    save_file(tensors, folder / adapter_files.WEIGHTS, metadata={"format": "pt"})
+    write(folder / adapter_files.WEIGHTS, tensors)
     settings = json.dumps(_settings(file, model, ranks), indent=2)
     (folder / adapter_files.CONFIG).write_text(settings, "utf-8")
+
+
+def _stored(array: np.ndarray[Any, Any]) -> tuple[str, tuple[int, ...], bytes]:
+    kind = {2: "F16", 4: "F32"}[array.itemsize]
+    return kind, array.shape, array.astype(array.dtype.newbyteorder("<")).tobytes()
 
 
 def _in_order(

@@ -1,8 +1,10 @@
-"""What a safetensors file says of itself: names, types, shapes and where the bytes lie."""
+"""Safetensors files: names, types, shapes and where the bytes lie; and writing a small one."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,21 @@ def read(path: Path) -> list[Tensor]:
     if size < whole:
         raise Unreadable(f"it has {size:,} of {whole:,} bytes")
     return tensors
+
+
+def write(path: Path, tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> None:
+    """A safetensors file of tensors by name: dtype as the format spells it, shape, and bytes."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, (dtype, shape, content) in tensors.items():
+        begin, end = end, end + len(content)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+    told = json.dumps(header).encode()
+    told += b" " * (-len(told) % 8)  # the numbers begin where any type may
+    with path.open("wb") as file:
+        file.write(len(told).to_bytes(8, "little") + told)
+        for _, _, content in tensors.values():
+            file.write(content)
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
