@@ -22,12 +22,15 @@ from studio.library.folders import Home
 
 SILENCE_SECONDS = 60.0
 HUB_SILENCE_SECONDS = 180.0
+UPLOAD_SILENCE_SECONDS = 6 * 3600.0
+"""A large file is sent in one piece, without a word in between."""
 T = TypeVar("T")
 
 APART: tuple[tuple[type[wire.Ask], ...], ...] = (
     (wire.Peek, wire.Examples, wire.Rows, wire.TokenCount, wire.Templates),
     (wire.HubSearch,),
     (wire.Download, wire.FetchDataset),
+    (wire.Upload,),
 )
 """Questions with a process of their own, which don't wait for others, nor keep them waiting."""
 
@@ -228,6 +231,28 @@ class Preparer:
             token=token,
         )
         return Path(path)
+
+    def upload(
+        self,
+        folder: Path,
+        repo: str,
+        token: str = "",
+        private: bool = True,
+        on_progress: Progress | None = None,
+        cancelled: Asked | None = None,
+    ) -> str:
+        """Put a folder into a repository of the hub; the address of its page."""
+        return self.ask(
+            wire.Upload,
+            str,
+            on_progress,
+            cancelled,
+            UPLOAD_SILENCE_SECONDS,
+            folder=str(folder),
+            repo=repo,
+            token=token,
+            private=private,
+        )
 
     def fetched(
         self,

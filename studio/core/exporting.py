@@ -107,6 +107,25 @@ FORMATS: tuple[Format, ...] = (
         takes_system=True,
         parts=("gguf-converters", "llama-cpp"),
     ),
+    Format(
+        id="nf4-adapter",
+        title="4-bit base with the adapter",
+        text="The base in NF4 and the adapter beside it, unmerged: nothing of the training is "
+        "rounded away. The way for 4 bits.",
+        readers=("transformers + peft + bitsandbytes", "vLLM"),
+        module="four_bit",
+        wants_adapter=True,
+    ),
+    Format(
+        id="nf4",
+        title="Merged model in 4 bits",
+        text="Base and adapter merged, then rounded to NF4.",
+        readers=("transformers + bitsandbytes", "vLLM"),
+        module="four_bit",
+        quantizations=(Quantization(id="NF4", bits=4.5, precision="4-bit"),),
+        advice="Rounding a merged model again can round the training away. Its passport says "
+        "whether it did; the 4-bit base with the adapter doesn't have that problem.",
+    ),
 )
 """In the order in which they are offered."""
 

@@ -91,6 +91,15 @@ class Download(Ask, frozen=True, kw_only=True, tag="download"):
     token: str = ""
 
 
+class Upload(Ask, frozen=True, kw_only=True, tag="upload"):
+    """Put a folder into a repository of the hub, made where there is none; its page's address."""
+
+    folder: str
+    repo: str
+    token: str = ""
+    private: bool = True
+
+
 class FetchDataset(Ask, frozen=True, kw_only=True, tag="fetch_dataset"):
     """Bring a dataset of the hub under this home; a DatasetPart with the path of its copy."""
 
@@ -137,6 +146,7 @@ AnyAsk = (
     | TokenCount
     | Templates
     | HubSearch
+    | Upload
     | Download
     | FetchDataset
     | BuildPassages

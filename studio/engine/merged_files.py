@@ -39,19 +39,30 @@ def write(
     if adapter and "vocab_size" in said:
         for file in sorted(adapter.glob("*token*.json")):
             shutil.copyfile(file, folder / file.name)
+    _write_config(base, folder, dtype, said)
+    copy_beside(base, adapter, folder)
+    _write_index(base, folder)
+    write_whole(folder / NOTE, json.dumps({"name": name, "licence": inspect(base).licence}))
+    loads = ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
+    loads += [f'{part} = Auto{kind}.from_pretrained("{name}")' for part, kind in _PARTS]
+    cards.write(
+        folder, name=name, model=base, adapter=adapter, what=f"{what(base, adapter)}.", usage=loads
+    )
+
+
+def what(base: Path, adapter: Path | None) -> str:
+    """What the folder holds, in words."""
+    return f"{base.name} with an adapter merged in" if adapter else base.name
+
+
+def copy_beside(base: Path, adapter: Path | None, folder: Path) -> None:
+    """Bring tokenizer, template, generation settings and licence to weights and a config."""
     for file in sorted(base.iterdir()):
         if _belongs(file) and not (folder / file.name).exists():
             shutil.copyfile(file, folder / file.name)
     if adapter and (adapter / _TEMPLATE).is_file():
         shutil.copyfile(adapter / _TEMPLATE, folder / _TEMPLATE)
-    _write_config(base, folder, dtype, said)
-    _write_index(base, folder)
     _write_ends(folder)
-    write_whole(folder / NOTE, json.dumps({"name": name, "licence": inspect(base).licence}))
-    loads = ["from transformers import AutoModelForCausalLM, AutoTokenizer", ""]
-    loads += [f'{part} = Auto{kind}.from_pretrained("{name}")' for part, kind in _PARTS]
-    merged = f"{base.name} with an adapter merged in." if adapter else f"{base.name}."
-    cards.write(folder, name=name, model=base, adapter=adapter, what=merged, usage=loads)
 
 
 _PARTS = (("model", "ModelForCausalLM"), ("tokenizer", "Tokenizer"))

@@ -19,10 +19,10 @@ RECORD, EXAMPLES = "export.json", "examples.json"
 
 
 class ExportFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One export. `adapter` and `model` are the folders that it was made of, `out` where it was
-    written, which nobody watches; `record` is the folder that this was read from."""
+    """One export; `kind` is its format. `adapter` and `model` are the folders that it was made of,
+    `out` where it was written, which nobody watches; `record` the folder this was read from."""
 
-    format: str
+    kind: str
     out: str
     model: str
     adapter: str = ""

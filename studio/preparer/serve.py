@@ -185,6 +185,12 @@ def _copy_dataset(ask: wire.CopyDataset, tell: Callable[[str, float | None], Non
 
 
 # imported when asked for: a window that searches the hub needs no pyarrow, and the other way round
+def _upload(ask: wire.Upload, tell: Callable[[str, float | None], None]) -> Any:
+    from studio.preparer.hub_upload import upload
+
+    return upload(Path(ask.folder), ask.repo, ask.token, ask.private, tell)
+
+
 WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.Peek: _peek,
     wire.Rows: _rows,
@@ -193,6 +199,7 @@ WORK: dict[type, Callable[[Any, Callable[[str, float | None], None]], Any]] = {
     wire.Templates: _templates,
     wire.HubSearch: _hub_search,
     wire.Download: _download,
+    wire.Upload: _upload,
     wire.FetchDataset: _fetch_dataset,
     wire.BuildPassages: _build_passages,
     wire.CopyDataset: _copy_dataset,

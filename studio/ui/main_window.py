@@ -203,7 +203,8 @@ class MainWindow(QMainWindow):
         elif kind == "serve":
             self._serving().reopen()
         else:
-            self.go({"import": "new_run", "merge": "library", "mix": "mix"}.get(kind, "runs"))
+            pages = {"import": "new_run", "merge": "library", "export": "library", "mix": "mix"}
+            self.go(pages.get(kind, "runs"))
 
     def _serving(self) -> ServingDialog:
         """The one dialog for what other programs use, made when it is first wanted."""

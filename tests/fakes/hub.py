@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -46,6 +47,8 @@ class FakeHub:
 
     `break_after`: bytes after which the next answers with large files break off. `stall_after`:
     bytes after which those stop coming until `going_on` is set. `wrong`: a file sent garbled.
+    `stored` is what was uploaded by its sha256, `private` the repositories made so, `writers` the
+    tokens that may write, `files_status` what large files are answered with instead of being taken.
     """
 
     repos: dict[str, Repo] = field(default_factory=dict)
@@ -58,6 +61,10 @@ class FakeHub:
     status: int = 0
     wrong: str = ""
     granted: set[str] = field(default_factory=set)
+    stored: dict[str, bytes] = field(default_factory=dict)
+    private: set[str] = field(default_factory=set)
+    writers: set[str] = field(default_factory=set)
+    files_status: int = 0
     port: int = 0
 
     @property
@@ -139,6 +146,69 @@ class _Handler(BaseHTTPRequestHandler):
             self._content(path.removeprefix("/cdn/"))
         else:
             self._resolve(path.strip("/"))
+
+    def do_POST(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.hub.requests.append(
+            Request("POST", path, self.headers.get("Host", ""), "", self.token)
+        )
+        if self.token not in self.hub.writers:
+            self._fail(403)
+        elif path == "/api/repos/create":
+            self._create(json.loads(body))
+        elif path == "/api/validate-yaml":
+            self._json({"errors": [], "warnings": []})
+        elif "/preupload/" in path:
+            files = json.loads(body)["files"]
+            modes = [
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if file["path"].endswith(LFS) else "regular",
+                    "shouldIgnore": False,
+                }
+                for file in files
+            ]
+            self._json({"files": modes})
+        elif path.endswith("/info/lfs/objects/batch"):
+            self._json({"objects": [self._wanted(each) for each in json.loads(body)["objects"]]})
+        else:
+            self._commit(path.removeprefix("/api/models/").partition("/commit/")[0], body)
+
+    def do_PUT(self) -> None:
+        digest = self.path.rpartition("/")[2]
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if self.hub.files_status:
+            return self._fail(self.hub.files_status)
+        self.hub.requests.append(Request("PUT", self.path, "", "", ""))
+        self.hub.stored[digest] = body
+        return self._json({})
+
+    def _create(self, asked: dict[str, Any]) -> None:
+        name = f"{asked.get('organization') or 'somebody'}/{asked['name']}"
+        self.hub.repos.setdefault(name, Repo({}))
+        if asked.get("private") or asked.get("visibility") == "private":
+            self.hub.private.add(name)
+        self._json({"url": f"{self.hub.url}/{name}", "name": name})
+
+    def _wanted(self, asked: dict[str, Any]) -> dict[str, Any]:
+        answer = {"oid": asked["oid"], "size": asked["size"]}
+        if asked["oid"] in self.hub.stored:
+            return answer
+        return answer | {"actions": {"upload": {"href": f"{self._elsewhere}/put/{asked['oid']}"}}}
+
+    def _commit(self, name: str, body: bytes) -> None:
+        repo = self.hub.repos[name]
+        for line in body.splitlines():
+            said = json.loads(line)
+            if said["key"] == "file":
+                repo.files[said["value"]["path"]] = base64.b64decode(said["value"]["content"])
+            elif said["key"] == "lfsFile":
+                repo.files[said["value"]["path"]] = self.hub.stored[said["value"]["oid"]]
+        self._json({"commitUrl": f"{self.hub.url}/{name}/commit/{repo.commit}",
+                    "commitOid": repo.commit, "hookOutput": ""})  # fmt: skip
 
     def _search(self, query: dict[str, list[str]]) -> None:
         wanted = query.get("search", [""])[0].lower()

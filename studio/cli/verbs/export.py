@@ -44,6 +44,8 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
                      help="for an adapter of QLoRA, as in merge")  # fmt: skip
     one.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
                      help="what else a format wants to know")  # fmt: skip
+    one.add_argument("--push", metavar="OWNER/NAME", help="then put it into this hub repository")
+    one.add_argument("--public", action="store_true", help="with --push: for everybody to see")
     check = one.add_mutually_exclusive_group()
     check.add_argument("--no-check", dest="check", action="store_const", const="none")
     check.add_argument("--quick-check", dest="check", action="store_const", const="quick")
@@ -66,14 +68,24 @@ def _export(home: Home, options: argparse.Namespace, console: Console) -> int:
     )  # fmt: skip
     with watched(Cancel, console.remark) as presses:
         result = actions.export(home, job, hear=console.hear, orders=presses.order)
+    failed = (result["passport"] or {}).get("grade") == "fail"
+    if options.push and not failed:
+        result["pushed"] = _push(home, Path(result["path"]), options, console)
     console.result(result, lines(result))
-    return int((result["passport"] or {}).get("grade") == "fail")
+    return int(failed)
+
+
+def _push(home: Home, folder: Path, options: argparse.Namespace, console: Console) -> str:
+    return actions.push(
+        home, folder, options.push, private=not options.public, progress=console.progress
+    )
 
 
 def lines(result: dict[str, Any]) -> list[str]:
     """An export for people, with its passport in words."""
     told = [f"Written  {result['path']} ({size(result['bytes'])})"]
-    return told + passport_lines(result.get("passport"))
+    told += passport_lines(result.get("passport"))
+    return [*told, f"Pushed   {result['pushed']}"] if "pushed" in result else told
 
 
 def passport_lines(plain: dict[str, Any] | None) -> list[str]:

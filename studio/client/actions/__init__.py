@@ -15,7 +15,7 @@ from studio.client.actions.estimating import (
     model_facts,
     read_config,
 )
-from studio.client.actions.exporting import export, export_job
+from studio.client.actions.exporting import export, export_job, push
 from studio.client.actions.jobs import Outcome, run_job, wait
 from studio.client.actions.measuring import measure
 from studio.client.actions.merging import free_out, merge, model_folder
@@ -91,6 +91,7 @@ __all__ = [
     "model_folder",
     "open_chat",
     "prepare_run",
+    "push",
     "quickstart",
     "read_config",
     "refusal",

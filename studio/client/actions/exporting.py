@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from studio.client.actions.jobs import Hear, run_job
+import msgspec
+
+from studio.client.actions.jobs import Asked, Hear, Progress, run_job
 from studio.client.actions.merging import free_out, refuse_broken
 from studio.client.keeper import Keeper, Orders
+from studio.client.preparer import Preparer
 from studio.core import exporting
 from studio.core.commands import Export
 from studio.core.errors import StudioError
-from studio.library import adapters, parts
+from studio.core.passport import FILE, Passport, reasons
+from studio.library import adapters, parts, settings
 from studio.library.folders import Home
 
 
@@ -56,6 +60,41 @@ def export_job(
         adapter=str(adapter) if adapter else "",
         **choices,
     )
+
+
+def push(
+    home: Home, folder: Path, repo: str, *, private: bool = True, preparer: Preparer | None = None,
+    progress: Progress | None = None, cancelled: Asked | None = None,
+) -> str:  # fmt: skip
+    """Put an export into a repository of the hub (owner/name); the address of its page.
+
+    Raises StudioError where its passport is failed, the token is missing or the hub refuses.
+    """
+    if preparer is None:
+        with Preparer(home) as own:
+            return push(
+                home, folder, repo, private=private, preparer=own, progress=progress,
+                cancelled=cancelled,
+            )  # fmt: skip
+    if not folder.is_dir():
+        raise StudioError("No such folder", f"There is no folder {folder}.", "Name an export.")
+    refuse_failed(folder)
+    token = settings.token(home) or ""
+    return preparer.upload(folder, repo, token, private, progress, cancelled)
+
+
+def refuse_failed(folder: Path) -> None:
+    """StudioError for an export whose passport says that it answers otherwise."""
+    try:
+        checked = msgspec.json.decode((folder / FILE).read_bytes(), type=Passport)
+    except (OSError, ValueError):
+        return
+    if checked.grade == "fail":
+        raise StudioError(
+            "This export failed its check",
+            " ".join(reason.text for reason in reasons(checked)),
+            "Export again as its passport says; what fails isn't pushed.",
+        )
 
 
 def _check_dtype(known: exporting.Format, dtype: str) -> None:

@@ -14,6 +14,7 @@ from studio.core.exporting import Format, Quantization
 from studio.engine.base_choice import Choice
 from studio.engine.passport import Live
 from studio.engine.runtimes import Runtime
+from studio.library import parts
 from studio.library.folders import Home
 
 Tick = Callable[[float], None]
@@ -58,6 +59,7 @@ class Exporter(Protocol):
 def prepare(wanted: Wanted) -> Exporter:
     """The exporter of the format wanted. Raises StudioError for all that stands in its way: a
     missing part, a model or adapter that the format can't take, a number format it hasn't."""
+    parts.need(*wanted.format.parts)
     module = importlib.import_module(f"studio.engine.export.{wanted.format.module}")
     ready: Exporter = module.prepare(wanted)
     return ready

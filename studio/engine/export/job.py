@@ -168,7 +168,7 @@ def _remember(
 ) -> None:
     known = adapters.facts(wanted.adapter).name if wanted.adapter else wanted.model.name
     facts = ExportFacts(
-        format=wanted.format.id,
+        kind=wanted.format.id,
         out=str(done.path),
         model=str(wanted.model),
         adapter=str(wanted.adapter or ""),

@@ -1,0 +1,233 @@
+"""Which format, and its choices: cards at the left, what may be chosen of one at the right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
+
+from studio.core import exporting
+from studio.core.errors import StudioError
+from studio.core.exporting import Format
+from studio.library.adapters import AdapterFacts
+from studio.library.folders import free_path, legal_name
+from studio.ui import format as say
+from studio.ui.pages.library.export.exporting import Outlook, look
+from studio.ui.pages.library.merge_dialog import BASES
+from studio.ui.session import Session
+from studio.ui.widgets import (
+    ComboBox,
+    Field,
+    InlineMessage,
+    LineEdit,
+    OptionCard,
+    PathField,
+    ScrollArea,
+    column,
+    label,
+    row,
+)
+
+CARDS_WIDTH = 376
+_DTYPES = {
+    "auto": "As the base",
+    "bfloat16": "bfloat16 (16 bit)",
+    "float16": "float16 (16 bit)",
+    "float32": "float32 (32 bit)",
+}
+_CHECKS = (
+    ("full", "Full: 1,000 tokens of answers"),
+    ("quick", "Quick: 200 tokens"),
+    ("none", "None"),
+)
+_NO_ONTO = ("adapter", "nf4-adapter")
+
+
+class Question(QWidget):
+    """Emits `ready`: whether the format chosen can be exported now."""
+
+    ready = Signal(bool)
+
+    def __init__(self, session: Session, facts: AdapterFacts, folder: Path) -> None:
+        super().__init__()
+        self._session, self._facts = session, facts
+        self._folder, self._suggested = folder, Path()
+        self.format: Format = exporting.FORMATS[0]
+        self.cards: dict[str, OptionCard] = {}
+        self._missing: tuple[str, ...] = ()
+        box = QHBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(20)
+        cards = ScrollArea()
+        cards.body.addWidget(self._cards())
+        cards.setFixedWidth(CARDS_WIDTH)
+        box.addWidget(cards)
+        box.addWidget(self._choices(), 1)
+        self._chosen(self.format)
+
+    @property
+    def first(self) -> QWidget:
+        """What has the focus first."""
+        return self.cards[self.format.id]
+
+    def choose(self, name: str) -> None:
+        """Choose a format as a click on its card does."""
+        self.cards[name].click()
+
+    def choices(self) -> dict[str, Any]:
+        """What was chosen, as fields of the job."""
+        found: dict[str, Any] = {"check": self.check.value()}
+        if self.format.quantizations:
+            found["quantization"] = self.kind.value()
+        elif self.format.dtypes:
+            found["dtype"] = self.kind.value()
+        if self.format.takes_system and self.system.text().strip():
+            found["system"] = self.system.text().strip()
+        if self._has_two_bases():
+            found["onto"] = self.onto.value()
+        return found
+
+    def _cards(self) -> QWidget:
+        group = QButtonGroup(self)
+        inside = column(spacing=8)
+        inside.setContentsMargins(2, 2, 10, 2)
+        for each in exporting.FORMATS:
+            card = OptionCard(each.title, f"For {', '.join(each.readers)}", height=64)
+            card.clicked.connect(lambda _=False, one=each: self._chosen(one))
+            group.addButton(card)
+            inside.addWidget(card)
+            self.cards[each.id] = card
+        inside.addStretch(1)
+        self.cards[self.format.id].setChecked(True)
+        made = QWidget()
+        made.setLayout(inside)
+        return made
+
+    def _choices(self) -> QWidget:
+        self.title = label("", "b", wrap=True)
+        self.about = label("", "sub", wrap=True)
+        self.advice = InlineMessage()
+        self.part = InlineMessage()
+        self.part.acted.connect(self._install)
+        self.out = PathField("Folder of the export", folder=True)
+        self.kind = ComboBox("Number format", [("auto", "As the base")])
+        self.kind.currentIndexChanged.connect(lambda _: self._look())
+        self.onto = ComboBox("Base to merge into", BASES)
+        self.system = LineEdit("System prompt", "", "none")
+        self.check = ComboBox("Check", _CHECKS)
+        self._kind_field = Field("Number format", self.kind)
+        self._onto_field = Field("Base", self.onto)
+        self._system_field = Field(
+            "System prompt", self.system, "What every conversation begins with."
+        )
+        where = Field("Folder", self.out, "A folder that doesn't exist yet.")
+        check = Field("Check against the live model", self.check)
+        self.size = label("", "mute")
+        inside = column(
+            self.title, self.about, self.advice, self.part, where, self._kind_field,
+            self._onto_field, self._system_field, check, row(self.size, None), None, spacing=12,
+        )  # fmt: skip
+        inside.setContentsMargins(0, 2, 10, 2)
+        made = QWidget()
+        made.setLayout(inside)
+        area = ScrollArea()
+        area.body.addWidget(made)
+        return area
+
+    def _chosen(self, format: Format) -> None:
+        self.format = format
+        self.title.setText(format.title)
+        self.about.setText(format.text)
+        self.advice.setVisible(False)
+        if format.advice:
+            self.advice.show_message("Round with care", format.advice, "", "warn")
+        self.part.hide()
+        self.kind.blockSignals(True)
+        self.kind.clear()
+        for value, text in _kinds(format):
+            self.kind.addItem(text, value)
+        self.kind.blockSignals(False)
+        self._kind_field.setVisible(self.kind.count() > 1)
+        self._onto_field.setVisible(self._has_two_bases())
+        self._system_field.setVisible(format.takes_system)
+        self._suggest()
+        self._look()
+
+    def _suggest(self) -> None:
+        """Name the folder after the format, while it is as it was suggested."""
+        if self.out.path() in ("", str(self._suggested)):
+            name = f"{legal_name(self._facts.name)}-{self.format.id}"
+            self._suggested = free_path(self._folder, name)
+            self.out.set_path(str(self._suggested))
+
+    def _has_two_bases(self) -> bool:
+        return self._facts.method == "qlora" and self.format.id not in _NO_ONTO
+
+    def _look(self) -> None:
+        """Ask in the background for the size, and for parts that are missing."""
+        self.size.setText("")
+        self.ready.emit(not self.format.parts)
+        wanted = self.format
+        value = str(self.kind.value() or "")
+        quantization = exporting.quantization(wanted, value) if wanted.quantizations else None
+        dtype = value if wanted.dtypes else "auto"
+        self._session.background(
+            look, self._session.home, self._facts, wanted, quantization, dtype,
+            done=lambda found: self._seen(wanted, found),
+        )  # fmt: skip
+
+    def _seen(self, format: Format, found: Outlook) -> None:
+        if format is not self.format:
+            return
+        if found.bytes is not None:
+            self.size.setText(f"About {say.size(found.bytes)} on the disk")
+        self.ready.emit(not found.missing)
+        self._missing = tuple(part.name for part in found.missing)
+        if found.missing:
+            self._offer(found)
+
+    def _offer(self, found: Outlook) -> None:
+        titles = " and ".join(part.title for part in found.missing)
+        if found.unavailable:
+            text = f"It needs {titles}, and there is no build of it for this machine."
+            self.part.show_message("Not on this machine", text, "Choose another format.", "warn")
+            return
+        from studio.library import parts
+
+        machine = parts.this_machine()
+        size = sum(part.size_on(machine) or 0 for part in found.missing)
+        self.part.show_message(
+            "A part is missing", f"It needs {titles}: {say.size(size)} to download.", "", "info",
+            "Install",
+        )  # fmt: skip
+
+    def _install(self) -> None:
+        self.part.show_message("Installing", "This takes a minute or two.", "", "info")
+        self._session.background(
+            _install, self._missing, done=lambda _: self._installed(), failed=self._not_installed
+        )
+
+    def _installed(self) -> None:
+        self.part.hide()
+        self._look()
+
+    def _not_installed(self, error: StudioError) -> None:
+        self.part.show_error(error)
+
+
+def _kinds(format: Format) -> list[tuple[str, str]]:
+    """The number formats of a form: value and words."""
+    if format.quantizations:
+        return [
+            (each.id, f"{each.id}{f': {each.text}' if each.text else ''}")
+            for each in format.quantizations
+        ]
+    return [(name, _DTYPES.get(name, name)) for name in format.dtypes]
+
+
+def _install(names: tuple[str, ...]) -> None:
+    from studio.client.actions.parts import install_parts
+
+    install_parts(names)

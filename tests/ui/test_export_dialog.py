@@ -1,0 +1,175 @@
+"""Exporting from the library: choices, a real export, its passport, and the exports so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from studio.core import exporting
+from studio.core.passport import Check, Example, Passport, Token
+from studio.library import adapters, exports, parts
+from studio.library.adapters import AdapterFacts
+from studio.library.folders import Home
+from studio.ui.pages.library import LibraryPage
+from studio.ui.pages.library.export.dialog import ExportDialog
+from studio.ui.pages.library.export.passport_view import PassportView
+from studio.ui.session import Session
+from tests.support.adapter_files import write_adapter
+from tests.support.live_session import SOON, live
+from tests.ui.show import Show
+
+pytestmark = pytest.mark.gui
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def adapter(home: Home, own_model: Path, tmp_path: Path) -> Path:
+    source = write_adapter(tmp_path / "made elsewhere", size=0.5)
+    known = AdapterFacts(base=str(own_model), method="qlora", dataset="orders.jsonl")
+    return adapters.add(home, source, "Orders", known)
+
+
+@pytest.fixture
+def page(adapter: Path, session: Session, show: Show, qtbot: QtBot) -> LibraryPage:
+    made = LibraryPage(session)
+    made.resize(1056, 800)
+    show(made)
+    qtbot.waitUntil(lambda: made.details.facts is not None)
+    return made
+
+
+@pytest.fixture
+def working(
+    page: LibraryPage, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LibraryPage]:
+    """The page with engines behind it."""
+    with live(session, qtbot, monkeypatch):
+        yield page
+
+
+def opened(page: LibraryPage, qtbot: QtBot) -> ExportDialog:
+    qtbot.mouseClick(page.details.export, LEFT)
+    qtbot.waitUntil(lambda: page.exports.dialog is not None and page.exports.dialog.isVisible())
+    assert page.exports.dialog is not None
+    return page.exports.dialog
+
+
+def passport(**changed: tuple[bool, float, float]) -> Passport:
+    checks = {
+        "prompt": (True, 0.0, 0.0), "stops": (True, 0.0, 0.0), "agreement": (True, 0.99, 0.95),
+        "kl": (True, 0.001, 0.03), "loss": (True, 0.41, 0.46),
+    } | changed  # fmt: skip
+    return Passport(
+        grade="pass" if all(each[0] for each in checks.values()) else "fail",
+        runtime="transformers", precision="bfloat16", dtype="bfloat16", top1=0.99, agreement=0.99,
+        kl=0.001, kl_max=0.1, kl_without_adapter=1.2, positions=1200, prompts=16, loss=0.41,
+        loss_trained=0.4, loss_bare=2.5, loss_positions=700,
+        checks=tuple(
+            Check(name=name, passed=each[0], measured=each[1], wanted=each[2])  # type: ignore[arg-type]
+            for name, each in checks.items()
+        ),
+    )  # fmt: skip
+
+
+def test_every_format_has_a_card_and_its_own_choices(page: LibraryPage, qtbot: QtBot) -> None:
+    question = opened(page, qtbot).question
+    assert set(question.cards) == {each.id for each in exporting.FORMATS}
+    assert "vLLM" in question.cards["safetensors"].accessibleDescription()
+    assert question.choices() == {"check": "full", "dtype": "auto", "onto": "auto"}
+    assert question.out.path().endswith("Orders-safetensors")
+    question.choose("nf4")
+    assert question.advice.isVisible()
+    assert question.choices() == {"check": "full", "quantization": "NF4", "onto": "auto"}
+    question.choose("adapter")
+    assert not question.advice.isVisible()
+    assert not question.onto.isVisible()
+    assert question.choices() == {"check": "full"}
+    assert question.out.path().endswith("Orders-adapter")
+    qtbot.waitUntil(lambda: "on the disk" in question.size.text())
+    question.out.edit.setText("/somewhere/mine")
+    question.choose("nf4")
+    assert question.out.path() == "/somewhere/mine"
+
+
+def test_a_missing_part_is_offered_and_nothing_starts_without_it(
+    page: LibraryPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog = opened(page, qtbot)
+    monkeypatch.setattr(parts, "missing", lambda names: [parts.every()[0]])
+    monkeypatch.setattr(parts, "this_machine", lambda: "linux-x86_64")
+    dialog.question.choose("adapter")
+    qtbot.waitUntil(dialog.question.part.isVisible)
+    assert not dialog.start.isEnabled()
+
+
+def test_an_export_and_its_passport(
+    working: LibraryPage, home: Home, adapter: Path, qtbot: QtBot
+) -> None:
+    dialog = opened(working, qtbot)
+    dialog.question.choose("adapter")
+    dialog.question.check.set_value("quick")
+    target = Path(dialog.question.out.path())
+    qtbot.waitUntil(dialog.start.isEnabled)
+    qtbot.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(dialog.passport.isVisible, timeout=SOON)
+    assert dialog.passport.stamp.text() == "Passed"
+    assert (target / "adapter_model.safetensors").is_file()
+    qtbot.waitUntil(lambda: dialog.passport.examples is not None, timeout=SOON)
+    qtbot.mouseClick(dialog.close_button, LEFT)
+    [kept] = exports.listing(home, str(adapter))
+    assert kept.out == str(target)
+    qtbot.mouseClick(working.details.exports, LEFT)
+    qtbot.waitUntil(lambda: working.exports.history is not None)
+    history = working.exports.history
+    assert history is not None
+    qtbot.waitUntil(lambda: history.list.count() == 1)
+    assert "Adapter alone: passed" in history.list.item(0).text()
+    assert history.passport.stamp.text() == "Passed"
+    history.accept()
+
+
+def test_a_target_that_wont_do_is_said_in_the_dialog(
+    page: LibraryPage, own_model: Path, qtbot: QtBot
+) -> None:
+    dialog = opened(page, qtbot)
+    dialog.question.out.set_path(str(own_model))
+    qtbot.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(dialog.problem.isVisible)
+    assert dialog.start.isVisible()
+    dialog.reject()
+
+
+def test_without_exports_the_list_says_so(page: LibraryPage, qtbot: QtBot) -> None:
+    qtbot.mouseClick(page.details.exports, LEFT)
+    history = page.exports.history
+    assert history is not None
+    qtbot.waitUntil(history.none.isVisible)
+    assert not history.open_button.isEnabled()
+    history.accept()
+
+
+def test_a_failing_passport_names_its_reasons(show: Show) -> None:
+    view = PassportView()
+    show(view)
+    shown = (
+        Example(
+            prompt="Order 512", live=(Token(text="{"), Token(text="a", instead="Sure")), kl=2.0
+        ),
+        Example(prompt="Order 513", live=(Token(text="{"),), kl=1.0),
+    )
+    view.show_passport(passport(stops=(False, 1.0, 0.0), loss=(False, 2.4, 0.46)), shown)
+    assert view.stamp.text() == "Failed"
+    assert view.reasons == ["Stop", "Held-out loss"]
+    assert view.examples is not None
+    assert view.examples.text.toPlainText().startswith("Order 512\n\n{aSure")
+    assert not view.examples.back.isEnabled()
+    view.examples.forth.click()
+    assert "Every token is the likeliest in both." in view.examples.text.toPlainText()
+    view.show_passport(passport())
+    assert (view.stamp.text(), view.reasons, view.examples) == ("Passed", [], None)
+    view.show_passport(None)
+    assert view.stamp.text() == "Not checked"
