@@ -126,6 +126,18 @@ FORMATS: tuple[Format, ...] = (
         advice="Rounding a merged model again can round the training away. Its passport says "
         "whether it did; the 4-bit base with the adapter doesn't have that problem.",
     ),
+    Format(
+        id="onnx",
+        title="ONNX",
+        text="Base and adapter as one ONNX model for onnxruntime-genai.",
+        readers=("onnxruntime-genai", "Windows ML", "Foundry Local"),
+        module="onnx",
+        quantizations=(
+            Quantization(id="int4", bits=4.5, precision="4-bit", text="4 bits"),
+            Quantization(id="fp32", bits=32.0, precision="float32", text="32 bits"),
+        ),
+        parts=("onnx",),
+    ),
 )
 """In the order in which they are offered."""
 

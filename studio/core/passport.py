@@ -205,7 +205,8 @@ def _of_weights(passport: Passport) -> Reason:
     if passport.cause == "lost":
         return Reason(
             name="Training lost",
-            text="The export answers as the bare base does: the training isn't in it.",
+            text="The export is as far from the live model as the bare base is: the training "
+            "isn't in it.",
             fix="Export in a format with more bits, or use the adapter unmerged on its base.",
         )
     if passport.cause == "strength":

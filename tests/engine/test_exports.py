@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.core import exporting
@@ -98,24 +100,33 @@ def test_the_4_bit_base_with_the_adapter_is_what_was_trained(
     assert torch.isfinite(logits(live, out)).all()
 
 
-def test_rounding_a_merged_model_again_loses_the_training(
+def with_a_sharp_head(model: Path, out: Path) -> Path:
+    """A model whose logits are so far apart that small changes in it change answers."""
+    shutil.copytree(model, out)
+    tensors = load_file(out / "model.safetensors")
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"] * 1500
+    save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((out / "config.json").read_text("utf-8")) | {"tie_word_embeddings": False}
+    (out / "config.json").write_text(json.dumps(config), "utf-8")
+    return out
+
+
+def test_a_merged_model_rounded_again_fails_where_that_outweighs_the_training(
     home: Home, tmp_path: Path, tiny_model: Path
 ) -> None:
-    """Merged into weights that lie on the 4-bit grid, a small adapter is rounded away whole."""
-    weak = made.make_adapter(tiny_model, tmp_path / "weak", lora_alpha=0.1)
-    known = adapters.AdapterFacts(method="qlora")
-    adapter = adapters.add(home, weak, "weak", known)
+    sharp = with_a_sharp_head(tiny_model, tmp_path / "sharp")
+    weak = made.make_adapter(sharp, tmp_path / "weak", lora_alpha=0.02)
+    adapter = adapters.add(home, weak, "weak", adapters.AdapterFacts(method="lora"))
     out = tmp_path / "again"
     events = events_of(
-        home, format="nf4", out=str(out), model=str(tiny_model), adapter=str(adapter),
-        onto="trained",
-    )  # fmt: skip
+        home, format="nf4", out=str(out), model=str(sharp), adapter=str(adapter), check="quick"
+    )
     last = events[-1]
     assert isinstance(last, Finished)
     found = last.result["passport"]
     assert found["grade"] == "fail"
-    assert found["cause"] == "lost"
-    assert any(isinstance(e, Note) and "training isn't in it" in e.text for e in events)
+    assert found["kl"] > found["kl_without_adapter"]
+    assert any(isinstance(e, Note) and "rounded too far" in e.text for e in events)
     assert "**This export failed its check.**" in (out / "README.md").read_text("utf-8")
     assert json.loads((out / "passport.json").read_text("utf-8"))["grade"] == "fail"
     [kept] = exports.listing(home, str(adapter))
@@ -134,6 +145,19 @@ def test_a_model_alone_in_another_number_format(
     assert found["grade"] == "pass"
     assert found["kl_without_adapter"] is None
     assert made.load(out, getattr(torch, dtype)).dtype == getattr(torch, dtype)
+
+
+def test_onnx_in_its_own_runtime(home: Home, tmp_path: Path, tiny_model: Path) -> None:
+    adapter = made.make_adapter(tiny_model, tmp_path / "adapter")
+    out = tmp_path / "onnx"
+    fields = {"format": "onnx", "quantization": "fp32", "model": str(tiny_model)}
+    found = run(home, out=str(out), adapter=str(adapter), check="quick", **fields)["passport"]
+    assert found["runtime"] == "onnxruntime-genai"
+    assert found["grade"] == "pass"
+    assert found["kl"] < 1e-5
+    names = {file.name for file in out.iterdir()}
+    assert {"model.onnx", "genai_config.json", "tokenizer.json", "README.md"} <= names
+    assert not names & {"merged", "cache", "builder.log"}
 
 
 def test_examples_stay_in_the_library(home: Home, tmp_path: Path, tiny_model: Path) -> None:

@@ -20,7 +20,8 @@ def compare_form(asked: Reference, runtime: Runtime) -> list[Check]:
     prompts = tokens = beginnings = 0
     for prompt in asked.prompts:
         text = _rendered(runtime, prompt.messages)
-        prompts += text is None or text.removeprefix(theirs) != prompt.text.removeprefix(begin)
+        bare = text and text.removeprefix(theirs if theirs and text.startswith(theirs) else begin)
+        prompts += bare != prompt.text.removeprefix(begin)
         ids = runtime.encode(text) if text is not None else []
         beginnings += _leading(ids, mine) != _leading(prompt.ids, asked.bos)
     for text, wanted in asked.texts:
