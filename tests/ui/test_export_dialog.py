@@ -122,7 +122,8 @@ def test_an_export_and_its_passport(
     qtbot.mouseClick(dialog.close_button, LEFT)
     [kept] = exports.listing(home, str(adapter))
     assert kept.out == str(target)
-    qtbot.mouseClick(working.details.exports, LEFT)
+    again = opened(working, qtbot)
+    qtbot.mouseClick(again.so_far, LEFT)
     qtbot.waitUntil(lambda: working.exports.history is not None)
     history = working.exports.history
     assert history is not None
@@ -130,6 +131,7 @@ def test_an_export_and_its_passport(
     assert "Adapter alone: passed" in history.list.item(0).text()
     assert history.passport.stamp.text() == "Passed"
     history.accept()
+    again.reject()
 
 
 def test_a_target_that_wont_do_is_said_in_the_dialog(
@@ -144,16 +146,20 @@ def test_a_target_that_wont_do_is_said_in_the_dialog(
 
 
 def test_without_exports_the_list_says_so(page: LibraryPage, qtbot: QtBot) -> None:
-    qtbot.mouseClick(page.details.exports, LEFT)
+    dialog = opened(page, qtbot)
+    qtbot.mouseClick(dialog.so_far, LEFT)
     history = page.exports.history
     assert history is not None
     qtbot.waitUntil(history.none.isVisible)
     assert not history.open_button.isEnabled()
     history.accept()
+    dialog.reject()
 
 
 def test_a_failing_passport_names_its_reasons(show: Show) -> None:
     view = PassportView()
+    view.show_passport(None)
+    view.resize(600, 700)
     show(view)
     shown = (
         Example(

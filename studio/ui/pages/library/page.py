@@ -15,6 +15,7 @@ from studio.ui.background import Task
 from studio.ui.pages.library import story
 from studio.ui.pages.library.details import Details
 from studio.ui.pages.library.doing import Doing
+from studio.ui.pages.library.export import Exports
 from studio.ui.pages.library.list_view import AdapterList
 from studio.ui.session import Session
 from studio.ui.tables.adapters import AdaptersModel
@@ -62,6 +63,7 @@ class LibraryPage(Page):
         self.details = Details()
         self.message = InlineMessage(closable=True)
         self.doing = Doing(session, self.message, self)
+        self.exports = Exports(self, session, self.message)
         self.search = LineEdit("Search adapters", "", "Search", "search")
         self.search.setClearButtonEnabled(True)
         self.tag = ComboBox("Tag")

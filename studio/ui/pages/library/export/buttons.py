@@ -1,14 +1,15 @@
-"""What the library's buttons for exports do: open the dialogs, and say how an export ended."""
+"""What the library does about exports: open the dialogs, and say how an export ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QWidget
 
 from studio.core.errors import StudioError
+from studio.library import adapters
 from studio.library.adapters import AdapterFacts
 from studio.ui.pages.library.export.dialog import ExportDialog
 from studio.ui.pages.library.export.exporting import Exporting
@@ -17,37 +18,34 @@ from studio.ui.session import Session
 from studio.ui.widgets import InlineMessage
 
 
-class ExportButtons(QObject):
-    """Acts on the adapter that `chosen` returns. A dialog that is closed leaves its job at work."""
+class Exports(QObject):
+    """Opens on the session's `open_export`. A dialog that is closed leaves its job at work."""
 
-    def __init__(
-        self, page: QWidget, session: Session, chosen: Callable[[], AdapterFacts | None],
-        message: InlineMessage,
-    ) -> None:  # fmt: skip
+    def __init__(self, page: QWidget, session: Session, message: InlineMessage) -> None:
         super().__init__(page)
-        self._page, self._session = page, session
-        self._adapter, self._message = chosen, message
+        self._page, self._session, self._message = page, session, message
         self.dialog: ExportDialog | None = None
         self.history: ExportsDialog | None = None
+        session.open_export.connect(self._open)
 
-    def ask(self) -> None:
-        """Open the dialog for the adapter in view."""
-        facts = self._adapter()
-        if facts is None or facts.problem:
-            return
+    def _open(self, folder: str) -> None:
+        self._session.background(
+            adapters.facts, Path(folder), done=self.ask, failed=self._message.show_error
+        )
+
+    def ask(self, facts: AdapterFacts) -> None:
+        """Open the dialog for an adapter."""
         exporting = Exporting(self._session, facts, self)
         exporting.finished.connect(lambda result: self._exported(facts, result))
         exporting.failed.connect(self._failed)
         self.dialog = ExportDialog(self._page, self._session, exporting)
+        self.dialog.so_far.clicked.connect(lambda: self.show_all(facts))
         self.dialog.finished.connect(self._closed)
         self.dialog.open()
 
-    def show_all(self) -> None:
-        """Open the list of the adapter's exports."""
-        facts = self._adapter()
-        if facts is None:
-            return
-        self.history = ExportsDialog(self._page, self._session, facts)
+    def show_all(self, facts: AdapterFacts) -> None:
+        """Open the list of an adapter's exports."""
+        self.history = ExportsDialog(self.dialog or self._page, self._session, facts)
         self.history.finished.connect(self._history_closed)
         self.history.open()
 

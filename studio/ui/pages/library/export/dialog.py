@@ -71,7 +71,9 @@ class ExportDialog(QDialog):
         leave = Button("Cancel")
         leave.clicked.connect(self.reject)
         face = QWidget()
-        face.setLayout(column(self.question, row(leave, None, self.start), spacing=14))
+        self.so_far = Button("Exports so far", "ghost", "list", "Exports and their passports")
+        buttons = row(leave, self.so_far, None, self.start)
+        face.setLayout(column(self.question, buttons, spacing=14))
         return face
 
     def _progress(self) -> QWidget:

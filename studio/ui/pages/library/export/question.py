@@ -9,13 +9,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from studio.core import exporting
-from studio.core.errors import StudioError
 from studio.core.exporting import Format
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import free_path, legal_name
 from studio.ui import format as say
 from studio.ui.pages.library.export.exporting import Outlook, look
 from studio.ui.pages.library.merge_dialog import BASES
+from studio.ui.pages.parts.dialog import install
 from studio.ui.session import Session
 from studio.ui.widgets import (
     ComboBox,
@@ -204,17 +204,9 @@ class Question(QWidget):
         )  # fmt: skip
 
     def _install(self) -> None:
-        self.part.show_message("Installing", "This takes a minute or two.", "", "info")
-        self._session.background(
-            _install, self._missing, done=lambda _: self._installed(), failed=self._not_installed
-        )
-
-    def _installed(self) -> None:
-        self.part.hide()
-        self._look()
-
-    def _not_installed(self, error: StudioError) -> None:
-        self.part.show_error(error)
+        if install(self._session, self, self._missing):
+            self.part.hide()
+            self._look()
 
 
 def _kinds(format: Format) -> list[tuple[str, str]]:
@@ -225,9 +217,3 @@ def _kinds(format: Format) -> list[tuple[str, str]]:
             for each in format.quantizations
         ]
     return [(name, _DTYPES.get(name, name)) for name in format.dtypes]
-
-
-def _install(names: tuple[str, ...]) -> None:
-    from studio.client.actions.parts import install_parts
-
-    install_parts(names)
