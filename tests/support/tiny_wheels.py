@@ -1,12 +1,61 @@
-"""Wheels of a few lines, as an index would serve them."""
+"""Wheels of a few lines, an index that serves them, and an optional part made of one."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+
+from studio.core.parts import Part
+from studio.library import parts
+
+NAME, MODULE = "finetune-studio-test-part", "finetune_studio_test_part"
+
+
+def only_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all that pip knows; what it installs goes into a folder of the test."""
+    folder, site = tmp_path / "index", tmp_path / "site"
+    folder.mkdir()
+    site.mkdir()
+    for key, value in {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(folder),
+        "PIP_TARGET": str(site),
+        "PIP_UPGRADE": "1",
+    }.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
+    return folder
+
+
+def toy_part(**changes: object) -> Part:
+    """A part of one package, with other facts where they are named."""
+    facts: dict[str, object] = {
+        "name": "toy",
+        "title": "The toy",
+        "brings": "Nothing.",
+        "needed_for": ("tests",),
+        "requirements": (f"{NAME}==1.0",),
+        "download_bytes": {"any": 1000},
+        "installed_bytes": 1000,
+        "licence": "MIT",
+        "source": "",
+    }
+    return Part(**(facts | changes))  # type: ignore[arg-type]
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, one: Part) -> Part:
+    """Make this the only part that there is."""
+    monkeypatch.setattr(parts, "every", lambda: (one,))
+    return one
 
 
 def write_wheel(folder: Path, name: str, version: str, files: Mapping[str, str] = {}) -> Path:

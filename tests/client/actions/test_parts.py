@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sys
 import sysconfig
 from pathlib import Path
 
@@ -17,55 +16,18 @@ from studio.core.errors import StudioError
 from studio.core.parts import Extract, Part
 from studio.library import parts
 from studio.library.locks import Lock
-from tests.support.tiny_wheels import write_wheel
-
-NAME = "finetune-studio-test-part"
-MODULE = "finetune_studio_test_part"
-
-
-def part(**changes: object) -> Part:
-    facts: dict[str, object] = {
-        "name": "toy",
-        "title": "The toy",
-        "brings": "Nothing.",
-        "needed_for": ("tests",),
-        "requirements": (f"{NAME}==1.0",),
-        "download_bytes": {"any": 1000},
-        "installed_bytes": 1000,
-        "licence": "MIT",
-        "source": "",
-    }
-    return Part(**(facts | changes))  # type: ignore[arg-type]
+from tests.support.tiny_wheels import MODULE, NAME, offer, only_index, toy_part, write_wheel
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all that pip knows; what it installs goes into a folder of the test."""
-    folder, site = tmp_path / "index", tmp_path / "site"
-    folder.mkdir()
-    site.mkdir()
-    for key, value in {
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(folder),
-        "PIP_TARGET": str(site),
-        "PIP_UPGRADE": "1",
-    }.items():
-        monkeypatch.setenv(key, value)
-    monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
-    return folder
-
-
-def offer(monkeypatch: pytest.MonkeyPatch, one: Part) -> Part:
-    monkeypatch.setattr(parts, "every", lambda: (one,))
-    return one
+    return only_index(tmp_path, monkeypatch)
 
 
 def test_a_part_is_installed_once(
     tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy = offer(monkeypatch, part())
+    toy = offer(monkeypatch, toy_part())
     write_wheel(index, NAME, "1.0", {f"{MODULE}/__init__.py": "ANSWER = 42\n"})
     assert parts.state(toy) == "missing"
     told: list[str] = []
@@ -80,7 +42,7 @@ def test_a_part_is_installed_once(
 def test_what_an_interrupted_install_left_is_mended(
     tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    toy = offer(monkeypatch, part())
+    toy = offer(monkeypatch, toy_part())
     write_wheel(index, NAME, "1.0", {f"{MODULE}/__init__.py": "ANSWER = 42\n"})
     install_parts(["toy"])
     site = tmp_path / "site"
@@ -96,7 +58,7 @@ def test_what_an_interrupted_install_left_is_mended(
 
 def extracted(wheel: Path, digest: str = "") -> Part:
     digest = digest or hashlib.sha256(wheel.read_bytes()).hexdigest()
-    return part(
+    return toy_part(
         extract=Extract(wheel=wheel.name, sha256=digest, below="vendor/", members=("a/", "LICENSE"))
     )
 
@@ -126,7 +88,7 @@ def test_nothing_that_is_here_changes_its_version(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A part that wants another msgspec than the studio's is refused, not obeyed."""
-    offer(monkeypatch, part(requirements=(f"{NAME}==1.0", "msgspec==0.0.1")))
+    offer(monkeypatch, toy_part(requirements=(f"{NAME}==1.0", "msgspec==0.0.1")))
     write_wheel(index, NAME, "1.0")
     write_wheel(index, "msgspec", "0.0.1")
     monkeypatch.setattr(Part, "pins", property(lambda self: {NAME: "1.0"}))
@@ -135,14 +97,14 @@ def test_nothing_that_is_here_changes_its_version(
 
 
 def test_without_a_network_it_says_so(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, part())
+    offer(monkeypatch, toy_part())
     with pytest.raises(StudioError, match="No matching distribution") as caught:
         install_parts(["toy"])
     assert caught.value.fix
 
 
 def test_it_can_be_given_up(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    toy = offer(monkeypatch, part())
+    toy = offer(monkeypatch, toy_part())
     write_wheel(index, NAME, "1.0")
     with pytest.raises(Cancelled):
         install_parts(["toy"], cancelled=lambda: True)
@@ -150,7 +112,7 @@ def test_it_can_be_given_up(index: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_one_at_a_time(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, part())
+    offer(monkeypatch, toy_part())
     held = Lock(parts.environment() / "install.lock")
     assert held.acquire()
     told: list[str] = []
@@ -167,7 +129,7 @@ def test_one_at_a_time(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_part_without_a_build_for_this_machine(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy = offer(monkeypatch, part(download_bytes={"amiga-68000": 1}))
+    toy = offer(monkeypatch, toy_part(download_bytes={"amiga-68000": 1}))
     assert parts.state(toy) == "unavailable"
     with pytest.raises(StudioError, match="no build"):
         install_parts(["toy"])
@@ -178,7 +140,7 @@ def test_a_part_without_a_build_for_this_machine(
 def test_what_needs_a_part_says_so_with_its_size(
     index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offer(monkeypatch, part(download_bytes={"any": 33 * 2**20}))
+    offer(monkeypatch, toy_part(download_bytes={"any": 33 * 2**20}))
     with pytest.raises(StudioError, match="33 MB") as caught:
         parts.need("toy")
     assert caught.value.fix == "Install: finetune-studio parts install toy"
@@ -187,7 +149,7 @@ def test_what_needs_a_part_says_so_with_its_size(
 def test_an_environment_that_may_not_be_written_is_named(
     tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offer(monkeypatch, part())
+    offer(monkeypatch, toy_part())
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(StudioError, match="may not be written") as caught:
         install_parts(["toy"])
