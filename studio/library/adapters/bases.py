@@ -133,8 +133,8 @@ def trained_elsewhere(folder: Path, base: Path) -> str:
     if not found:
         return ""
     return (
-        f"{known.name} was trained on another model than {base.name}: {'; '.join(found)}. What "
-        "comes of it may make no sense."
+        f"{known.name} was trained on {known.base_name or 'another model'}, and {base.name} isn't "
+        f"that: {'; '.join(found)}. What comes of it may make no sense."
     )
 
 
