@@ -40,7 +40,7 @@ class Following(QObject):
         self.state = RunState()
         self.living = False
 
-    def start(self, create: Callable[..., Path], *arguments: Any) -> None:
+    def begin(self, create: Callable[..., Path], *arguments: Any) -> None:
         """Have `create(*arguments)` write the job's folder in the background, and start it."""
         self.living, self._unwanted = True, False
         self.state = RunState()

@@ -98,7 +98,7 @@ class ServingDialog(QDialog):
         self._show_face(WAIT)
         home = self._session.home
         self._session.background(serving.key, home, done=self.connection.show_key_of)
-        self.server.start(create, home, self._model, self._adapters, int(port))
+        self.server.begin(create, home, self._model, self._adapters, int(port))
 
     def _stop(self) -> None:
         self._enable_stopping(False)
