@@ -17,13 +17,11 @@ from studio.engine import merged_files, quantized_base, streaming_merge
 from studio.engine.load import load_tokenizer
 from studio.engine.quantized_base import AsTrained
 from studio.library import adapter_files, models
-from studio.library.folders import Home
 from studio.library.models import weights
 from tests.engine.merging import (
     by_peft,
     in_bf16,
     in_shards,
-    run,
     tensors_of,
     untied,
 )
@@ -47,12 +45,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_bit_for_bit_what_peft_merges(
-    home: Home, tmp_path: Path, tiny_model: Path, kind: str
-) -> None:
+def test_bit_for_bit_what_peft_merges(tmp_path: Path, tiny_model: Path, kind: str) -> None:
     adapter = made.make_adapter(tiny_model, tmp_path / "adapter", **KINDS[kind])
-    result = run(home, tiny_model, adapter, tmp_path / "merged")
-    merged, wanted = tensors_of(Path(result["path"])), by_peft(tiny_model, adapter)
+    merged, wanted = written(tiny_model, adapter, tmp_path / "out"), by_peft(tiny_model, adapter)
     assert set(merged) == set(tensors_of(tiny_model))
     different = [name for name in merged if not torch.equal(merged[name], wanted[name])]
     assert not different
@@ -77,9 +72,7 @@ OF_TYING = pytest.mark.filterwarnings(
 @OF_TYING
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize("kind", ENDS)
-def test_both_ends_of_the_model(
-    home: Home, tmp_path: Path, tiny_model: Path, kind: str, tied: bool
-) -> None:
+def test_both_ends_of_the_model(tmp_path: Path, tiny_model: Path, kind: str, tied: bool) -> None:
     base = tiny_model if tied else untied(tiny_model, tmp_path / "untied")
     adapter = made.make_adapter(
         base, tmp_path / "adapter", **{"target_modules": ["q_proj"]} | ENDS[kind]
@@ -92,8 +85,7 @@ def test_both_ends_of_the_model(
         elif "embedding" in name:
             tensors[name] = torch.randn_like(tensors[name]) * 0.3
     save_file(tensors, file, metadata={"format": "pt"})
-    result = run(home, base, adapter, tmp_path / "merged")
-    assert result["passport"]["grade"] == "pass"
+    model_of(base, adapter, tmp_path / "merged")
     ids = load_tokenizer(base)("The capital of France is Paris.")["input_ids"]
     live = made.logits(made.with_peft(base, adapter), ids)
     merged = made.logits(made.load(tmp_path / "merged"), ids)
@@ -102,7 +94,7 @@ def test_both_ends_of_the_model(
 
 
 @pytest.mark.filterwarnings("ignore:Adapter 'default'. 4 LoRA tensor")
-def test_trained_biases(home: Home, tmp_path: Path) -> None:
+def test_trained_biases(tmp_path: Path) -> None:
     base = tmp_path / "base"
     torch.manual_seed(0)
     shape: dict[str, Any] = {
@@ -132,7 +124,7 @@ def test_trained_biases(home: Home, tmp_path: Path) -> None:
 
 @OF_TYING
 def test_an_adapter_with_new_tokens_brings_their_tokenizer(
-    home: Home, tmp_path: Path, tiny_model: Path
+    tmp_path: Path, tiny_model: Path
 ) -> None:
     adapter = made.make_adapter(
         tiny_model, tmp_path / "adapter", target_modules=["q_proj"],
@@ -160,20 +152,18 @@ def test_an_adapter_with_new_tokens_brings_their_tokenizer(
     assert torch.equal(model.lm_head.weight, tensors[key])
 
 
-def test_bit_for_bit_in_bfloat16_too(home: Home, tmp_path: Path, tiny_model: Path) -> None:
+def test_bit_for_bit_in_bfloat16_too(tmp_path: Path, tiny_model: Path) -> None:
     base = in_bf16(tiny_model, tmp_path / "narrow")
     adapter = made.make_adapter(base, tmp_path / "adapter")
-    run(home, base, adapter, tmp_path / "merged")
-    merged, wanted = tensors_of(tmp_path / "merged"), by_peft(base, adapter)
+    merged, wanted = written(base, adapter, tmp_path / "merged"), by_peft(base, adapter)
     assert all(tensor.dtype == torch.bfloat16 for tensor in merged.values())
     assert not [name for name in merged if not torch.equal(merged[name], wanted[name])]
 
 
-def test_shards_stay_as_they_are(home: Home, tmp_path: Path, tiny_model: Path) -> None:
+def test_shards_stay_as_they_are(tmp_path: Path, tiny_model: Path) -> None:
     base = in_shards(tiny_model, tmp_path / "sharded")
     adapter = made.make_adapter(base, tmp_path / "adapter")
-    run(home, base, adapter, tmp_path / "merged", dtype="bfloat16")
-    out = tmp_path / "merged"
+    out = model_of(base, adapter, tmp_path / "merged", torch.bfloat16)
     assert {f.name for f in out.glob("*.safetensors")} == {
         f.name for f in base.glob("*.safetensors")
     }
@@ -186,21 +176,16 @@ def test_shards_stay_as_they_are(home: Home, tmp_path: Path, tiny_model: Path) -
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
-def test_another_dtype_is_rounded_once(
-    home: Home, tmp_path: Path, tiny_model: Path, dtype: str
-) -> None:
+def test_another_dtype_is_rounded_once(tmp_path: Path, tiny_model: Path, dtype: str) -> None:
     adapter = made.make_adapter(tiny_model, tmp_path / "adapter")
-    result = run(home, tiny_model, adapter, tmp_path / "merged", dtype)
     wanted, kind = by_peft(tiny_model, adapter), getattr(torch, dtype)
+    model_of(tiny_model, adapter, tmp_path / "merged", kind)
     merged = tensors_of(tmp_path / "merged")
     assert all(torch.equal(merged[name], wanted[name].to(kind)) for name in merged)
     assert models.config_of(tmp_path / "merged")["dtype"] == dtype
-    assert result["passport"]["dtype"] == dtype
 
 
-def test_a_qlora_adapter_goes_into_the_16_bit_base(
-    home: Home, tmp_path: Path, tiny_model: Path
-) -> None:
+def test_a_qlora_adapter_goes_into_the_16_bit_base(tmp_path: Path, tiny_model: Path) -> None:
     from studio.engine.load import load_model
 
     base = in_bf16(tiny_model, tmp_path / "narrow")
@@ -208,7 +193,7 @@ def test_a_qlora_adapter_goes_into_the_16_bit_base(
     adapter = made.make_adapter(base, tmp_path / "adapter")
     live = made.with_peft(base, adapter, torch.bfloat16)
     quantised = made.attach_plain(four, adapter)
-    run(home, base, adapter, tmp_path / "merged")
+    model_of(base, adapter, tmp_path / "merged")
     ids = load_tokenizer(base)("The capital of France is Paris.")["input_ids"]
     merged = made.logits(made.load(tmp_path / "merged", torch.bfloat16), ids)
     # one rounding of bfloat16 apart from the 16-bit base with the adapter, and much nearer to it
@@ -330,6 +315,15 @@ def written(
     return tensors_of(out)
 
 
+def model_of(base: Path, adapter: Path, out: Path, dtype: torch.dtype | None = None) -> Path:
+    """The merged folder, without a passport: that takes most of the time."""
+    todo = streaming_merge.plan(base, adapter, dtype)
+    out.mkdir()
+    streaming_merge.write(todo, out)
+    merged_files.write(base, adapter, out, name="x", dtype=dtype, said=todo.settings)
+    return out
+
+
 def assert_as_peft(merged: dict[str, torch.Tensor], base: Path, adapter: Path) -> None:
     wanted = by_peft(base, adapter)
     for name, weight in merged.items():
@@ -338,10 +332,7 @@ def assert_as_peft(merged: dict[str, torch.Tensor], base: Path, adapter: Path) -
 
 def assert_answers_as_live(base: Path, adapter: Path, out: Path) -> None:
     """For tied ends: peft's own merge adds both adapters to the one weight that they share."""
-    todo = streaming_merge.plan(base, adapter)
-    out.mkdir()
-    streaming_merge.write(todo, out)
-    merged_files.write(base, adapter, out, name="x", dtype=None, said=todo.settings)
+    model_of(base, adapter, out)
     ids = [3, 5, 7, 11, 13]
     live = made.logits(made.with_peft(base, adapter), ids)
     torch.testing.assert_close(made.logits(made.load(out), ids), live, atol=2e-5, rtol=1e-5)

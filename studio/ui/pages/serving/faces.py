@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QWidget
 
 from studio.core.events import Serving
 from studio.library import serving
@@ -165,7 +165,7 @@ def requests(told: Serving) -> str:
     return f"{words}, {told.active} being answered" if told.active else words
 
 
-def _line(name: str, *parts: QWidget) -> object:
+def _line(name: str, *parts: QWidget) -> QHBoxLayout:
     title = label(name, "mute")
     title.setFixedWidth(NAME_WIDTH)
     title.setBuddy(parts[0])
