@@ -282,6 +282,7 @@ def test_what_no_adapter_touches_is_copied_whatever_its_type(
         assert all(torch.equal(merged[name], odd[name]) for name in odd)
 
 
+@pytest.mark.filterwarnings("ignore:The following rank_pattern keys:RuntimeWarning")
 @pytest.mark.parametrize(
     "kind", ["mixtral", "qwen2_moe", "qwen3_moe", "gemma2", "gpt_neox", "phi3"]
 )
