@@ -282,14 +282,23 @@ def test_what_no_adapter_touches_is_copied_whatever_its_type(
         assert all(torch.equal(merged[name], odd[name]) for name in odd)
 
 
-@pytest.mark.filterwarnings("ignore:The following rank_pattern keys:RuntimeWarning")
 @pytest.mark.parametrize(
-    "kind", ["mixtral", "qwen2_moe", "qwen3_moe", "gemma2", "gpt_neox", "phi3"]
+    ("kind", "targets"),
+    [
+        ("mixtral", ["q_proj", "o_proj"]),
+        ("qwen2_moe", "all-linear"),
+        ("qwen3_moe", ["q_proj", "o_proj"]),
+        ("gemma2", "all-linear"),
+        ("gpt_neox", "all-linear"),
+        ("phi3", "all-linear"),
+    ],
 )
-def test_other_architectures(tmp_path: Path, tiny_model: Path, kind: str) -> None:
+def test_other_architectures(
+    tmp_path: Path, tiny_model: Path, kind: str, targets: str | list[str]
+) -> None:
     """Among them mixtures, whose experts lie apart on disk and are one weight in memory."""
     base = random_models.build(tmp_path / "base", kind, tiny_model, num_hidden_layers=2)
-    adapter = made.make_adapter(base, tmp_path / "adapter")
+    adapter = made.make_adapter(base, tmp_path / "adapter", target_modules=targets)
     assert_answers_as_live(base, adapter, tmp_path / "merged")
     before, after = tensors_of(base), tensors_of(tmp_path / "merged")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
