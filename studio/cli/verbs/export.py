@@ -116,15 +116,18 @@ def _refuse_incomplete(options: argparse.Namespace) -> None:
     if not options.adapter and not options.model:
         missing.append("adapter (or --model)")
     if missing:
-        raise StudioError(
-            "Something is missing",
-            f"An export needs --{', --'.join(missing)}.",
-            "See finetune-studio export --help.",
-        )
+        raise _usage(f"An export needs --{', --'.join(missing)}.")
+
+
+def _usage(text: str) -> StudioError:
+    from studio.cli.program import Usage
+
+    usage = "usage: finetune-studio export --adapter DIR | --model DIR --format FORMAT --out DIR\n"
+    return Usage(text, usage, "See finetune-studio export --help, and export formats.")
 
 
 def _settings(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         if "=" not in pair:
-            raise StudioError("Wrong setting", f"“{pair}” isn't NAME=VALUE.", "Write it so.")
+            raise _usage(f"“{pair}” isn't NAME=VALUE.")
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}

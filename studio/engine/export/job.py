@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from studio.library import adapter_files, adapters, exports, targets
 from studio.library.exports import ExportFacts
 from studio.library.files import whole_folder, write_whole
 from studio.library.folders import Home
+from studio.library.models import config_of
 
 CHOICE_SHARE, WRITE_SHARE = 0.2, 0.6
 """Where on the progress bar the choice of a base and the writing end; the check takes the rest."""
@@ -139,9 +141,11 @@ def _judge(
 
 
 def _room(model: Path) -> bool:
-    """Whether the live model, the larger of the two, finds room in memory."""
+    """Whether the live model, the larger of the two, finds room in memory beside what it said."""
     weights = sum(file.stat().st_size for file in model.glob("*.safetensors"))
-    return torch.cuda.is_available() or psutil.virtual_memory().available > 1.3 * weights
+    said = 1.5 * core.POSITIONS * int(config_of(model).get("vocab_size") or 0) * 4
+    needed = 1.3 * weights + said
+    return torch.cuda.is_available() or psutil.virtual_memory().available > needed
 
 
 def _mark(folder: Path, checked: Passport | None) -> None:
@@ -179,4 +183,5 @@ def _remember(
         seconds=round(seconds, 2),
         passport=done.passport,
     )
-    exports.add(wanted.home, facts, examples)
+    with contextlib.suppress(OSError):  # the export is done; its success doesn't hang on this
+        exports.add(wanted.home, facts, examples)
