@@ -111,7 +111,7 @@ def _agreement(found: Passport, check: Check) -> Scale:
         Mark("export", place(check.measured), f"{check.measured:.1%}"),
         (place(check.wanted), 1.0),
         check.passed,
-        [Mark("passes from", place(check.wanted), f"{check.wanted:.0%}")],
+        [Mark("from", place(check.wanted), f"{check.wanted:.0%}")],
     )
     return scale
 
@@ -125,7 +125,7 @@ def _kl(found: Passport, check: Check) -> Scale:
         span = math.log(most / _LEAST_KL)
         return math.log(max(value, _LEAST_KL) / _LEAST_KL) / span
 
-    marks = [Mark("passes up to", place(check.wanted), f"{check.wanted:.2g}")]
+    marks = [Mark("up to", place(check.wanted), f"{check.wanted:.2g}")]
     if bare:
         marks.append(Mark("bare base", place(bare), f"{bare:.2g}"))
     scale = Scale("KL divergence")
