@@ -110,6 +110,8 @@ def _head(found: Estimated) -> str:
     device = ", ".join(found.estimate.devices)
     rows = f"{assumed['micro_batch']} x {assumed['length']} tokens at once"
     again = ", activations recomputed" if assumed["gradient_checkpointing"] == "yes" else ""
+    again += ", in system memory" if "offload_activations" in assumed else ""
+    again += ", updated in the backward pass" if "optimizer_in_backward" in assumed else ""
     what = f"{_method(recipe)}, {rows}, {assumed['computes_in_bits']} bit, {assumed['attention']}"
     return f"Estimate{f' for {device}' if device else ''}: {what}{again}"
 
@@ -163,6 +165,8 @@ def _costs(costs: Costs) -> list[str]:
         told.append(f"Disk      {size(costs.disk_bytes)} at most, checkpoints and result")
     if costs.ram_load_bytes:
         told.append(f"Memory    {size(costs.ram_load_bytes)} of the system's to load the model")
+    if costs.ram_offload_bytes:
+        told.append(f"Memory    {size(costs.ram_offload_bytes)} of it to train, activations there")
     if costs.download_bytes:
         told.append(f"Download  {size(costs.download_bytes)}")
     return told

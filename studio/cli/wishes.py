@@ -31,7 +31,9 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     length: int | None = None
     batch: int | None = None
     checkpointing: str | None = None
+    offload: bool | None = None
     optimizer: str | None = None
+    early: bool | None = None
     dtype: str | None = None
     precision: str | None = None
     ways: Ways = Ways()
@@ -42,7 +44,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
 
         `batch` rows are at once in memory, each filled up to the length: so many make a
         micro-batch, and a step of the optimizer no fewer. Full fine-tuning in bf16 holds its
-        weights in bf16 too, unless it is called mixed.
+        weights in bf16 too, unless it is called mixed. Updates in the backward pass take clipping
+        away.
         """
         training, method = recipe.training, self.method or recipe.method
         pure = method == "full" and self.dtype == "bfloat16"
@@ -59,7 +62,10 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
                 micro_batch_size=self.batch,
                 batch_size=batch,
                 gradient_checkpointing=self.checkpointing,
+                offload_activations=self.offload,
                 optimizer=self.optimizer,
+                optimizer_in_backward=self.early,
+                max_grad_norm=0.0 if self.early else None,
                 dtype="bfloat16" if self.dtype == _MIXED else self.dtype,
                 base_precision=precision,
             ),
@@ -141,6 +147,9 @@ _WHOLE = {
 }
 
 
+_PLAIN = ("targets", "offload", "early")
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options of a recipe's settings and of the card; read by `read`."""
     group = parser.add_argument_group("settings, in place of the recipe's")
@@ -163,6 +172,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         choice = _CHOICES[name]
         word = name[0].upper() if name != "checkpointing" else "yes|no"
         group.add_argument(choice.option, dest=name, metavar=word, help=choice.help)
+    group.add_argument(
+        "--offload",
+        action=argparse.BooleanOptionalAction,
+        help="activations are kept in system memory",
+    )
+    group.add_argument(
+        "--optimizer-in-backward",
+        dest="early",
+        action=argparse.BooleanOptionalAction,
+        help="with full: weights are updated as their gradients come, without clipping",
+    )
     add_card(parser)
 
 
@@ -175,7 +195,7 @@ def add_card(parser: argparse.ArgumentParser) -> None:
 def read(options: argparse.Namespace) -> tuple[Wishes, list[Problem]]:
     """What the options ask for, and everything about them that makes no sense."""
     problems: list[Problem] = []
-    values: dict[str, Any] = {"targets": options.targets}
+    values: dict[str, Any] = {name: getattr(options, name) for name in _PLAIN}
     for name, (option, most) in _WHOLE.items():
         values[name] = _read(option, getattr(options, name), _whole(most), problems)
     for name, choice in _CHOICES.items():

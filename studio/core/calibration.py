@@ -16,6 +16,7 @@ from studio.core import memory
 from studio.core.facts import Machine, ModelFacts
 from studio.core.memory import Estimate, Ways
 from studio.core.recipe import AutoBool, Recipe
+from studio.core.sizing.offloading import recomputing
 
 # Of how many of the newest measurements the median is taken.
 NEWEST = 5
@@ -53,6 +54,8 @@ def key_of(recipe: Recipe, machine: Machine | None, found: Estimate) -> Calibrat
         recipe.method,
         f"{assumed.get('computes_in_bits', '')}-bit",
         "recomputed" if assumed.get("gradient_checkpointing") == "yes" else "kept",
+        "offloaded" if "offload_activations" in assumed else "",
+        "updated-early" if "optimizer_in_backward" in assumed else "",
         str(assumed.get("attention", "")),
         str(assumed.get("logits", "")),
     )
@@ -126,7 +129,7 @@ def with_ratio(
         )
         return found, known
 
-    asked = recipe.training.gradient_checkpointing
+    asked = recomputing(recipe, machine)
     found = settled("no" if asked == "auto" else asked)
     too_much = asked == "auto" and found[0].verdict in ("tight", "too big")
     return settled("yes") if too_much else found
@@ -140,7 +143,7 @@ def recomputes(
     kept: Sequence[Calibration],
 ) -> bool:
     """Whether activations are recomputed: as asked, and on auto where nothing else would fit."""
-    asked = recipe.training.gradient_checkpointing
+    asked = recomputing(recipe, machine)
     if asked != "auto":
         return asked == "yes"
     found = calibrated(recipe, model, machine, longest, advise=False, kept=kept)

@@ -10,6 +10,7 @@ from studio.core import disk, memory
 from studio.core.calibration import Calibration, calibrated
 from studio.core.checking_choices import check_choices
 from studio.core.checking_data import check_data
+from studio.core.checking_levers import check_levers
 from studio.core.choices import BF16_CAPABILITY, FACTS, INT8_CAPABILITY, NF4_CAPABILITY
 from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.memory import GIB
@@ -32,6 +33,7 @@ def check(
         problems += _model(recipe, model)
     problems += check_choices(recipe, machine, model, dataset)
     problems += check_data(recipe, model, dataset)
+    problems += check_levers(recipe, machine, model, dataset)
     if machine is not None:
         problems += _machine(recipe, machine)
         problems += _room(recipe, machine, model, dataset, kept)

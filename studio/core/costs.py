@@ -12,6 +12,7 @@ import msgspec
 from studio.core import disk, work
 from studio.core.facts import DatasetReport, Machine, ModelFacts
 from studio.core.recipe import Recipe
+from studio.core.sizing.activations import offloaded_bytes
 from studio.core.sizing.architectures import shapes_of
 from studio.core.sizing.plan import Plan, plan_of
 from studio.core.sizing.shapes import Shapes
@@ -32,8 +33,8 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     `high_seconds` are what it should lie between. `checkpoints_bytes` is the most that checkpoints
     take at any moment, `disk_bytes` the most that the whole run does. `merged_bytes` and
     `exports_bytes` (by kind of GGUF) are of a model made from it later. `ram_load_bytes` and
-    `ram_merge_bytes` are system memory for loading and for merging, `download_bytes` what has to
-    be fetched first.
+    `ram_merge_bytes` are system memory for loading and for merging, `ram_offload_bytes` for
+    training where activations are kept there, `download_bytes` what has to be fetched first.
     """
 
     steps: int | None = None
@@ -49,6 +50,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     disk_bytes: int | None = None
     ram_load_bytes: int | None = None
     ram_merge_bytes: int | None = None
+    ram_offload_bytes: int | None = None
     download_bytes: int | None = None
 
 
@@ -71,7 +73,8 @@ def costs(
     shapes = shapes_of(model.config)
     if shapes is None:
         return Costs(download_bytes=download)
-    plan = plan_of(recipe, machine, checkpointing=checkpointing)
+    longest = dataset.max_tokens if dataset else 0
+    plan = plan_of(recipe, machine, longest, checkpointing)
     found = _sizes(recipe, shapes, plan, model, machine, dataset)
     found = msgspec.structs.replace(found, download_bytes=download)
     if dataset is None or not dataset.tokens:
@@ -109,6 +112,20 @@ def download_bytes(model: ModelFacts) -> int | None:
     return None
 
 
+def ram_to_offload(
+    recipe: Recipe,
+    model: ModelFacts | None,
+    machine: Machine | None,
+    longest: int,
+    checkpointing: bool,
+) -> int:
+    """System memory while it trains, where activations are kept there; else 0."""
+    shapes = shapes_of(model.config) if model else None
+    if shapes is None:
+        return 0
+    return _ram_to_offload(shapes, plan_of(recipe, machine, longest, checkpointing))
+
+
 def _sizes(
     recipe: Recipe,
     shapes: Shapes,
@@ -130,6 +147,7 @@ def _sizes(
         exports_bytes={kind: disk.gguf_bytes(shapes, kind) for kind in disk.GGUF_BITS},
         ram_load_bytes=_ram_to_load(shapes, plan),
         ram_merge_bytes=_ram_to_merge(shapes),
+        ram_offload_bytes=_ram_to_offload(shapes, plan) or None,
     )
 
 
@@ -141,6 +159,11 @@ def _ram_to_load(shapes: Shapes, plan: Plan) -> int:
     quantized = {"nf4": 0.516, "int8": 1.0, "": float(plan.weight_bytes)}[plan.quantized]
     rest = shapes.parameters - shapes.linear
     return PROCESS_BYTES + round(shapes.linear * quantized + rest * plan.weight_bytes)
+
+
+def _ram_to_offload(shapes: Shapes, plan: Plan) -> int:
+    """The engine, and what a micro-batch leaves for its backward pass."""
+    return PROCESS_BYTES + offloaded_bytes(shapes, plan) if plan.offload else 0
 
 
 def _ram_to_merge(shapes: Shapes) -> int:

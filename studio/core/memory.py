@@ -16,6 +16,7 @@ from studio.core.recipe import Recipe
 from studio.core.savings import savings
 from studio.core.sizing.architectures import shapes_of
 from studio.core.sizing.learning import trainable as trainable_values
+from studio.core.sizing.offloading import recomputing
 from studio.core.sizing.overheads import context_bytes, slack_bytes
 from studio.core.sizing.phases import BREAKDOWN as BREAKDOWN
 from studio.core.sizing.phases import phases
@@ -79,7 +80,7 @@ def estimate(
     if shapes is None:
         text = "Nothing is known of this model's architecture: measure it."
         return Estimate(advice=(text,))
-    asked = recipe.training.gradient_checkpointing
+    asked = recomputing(recipe, machine)
     plan = plan_of(recipe, machine, longest, asked == "yes", ways)
     found = _estimate(shapes, plan, machine, card, calibration)
     if asked == "auto" and found.verdict in ("tight", "too big"):
@@ -100,7 +101,7 @@ def checkpointing(
     recipe: Recipe, model: ModelFacts | None, machine: Machine | None, longest: int = 0
 ) -> bool:
     """Whether activations are recomputed: as asked, and on auto where nothing else would fit."""
-    asked = recipe.training.gradient_checkpointing
+    asked = recomputing(recipe, machine)
     if asked != "auto":
         return asked == "yes"
     found = estimate(recipe, model, machine, longest, advise=False)
@@ -163,6 +164,7 @@ def _estimate(
 
 
 def _assumed(plan: Plan) -> dict[str, int | str]:
+    rare = {"offload_activations": plan.offload > 0, "optimizer_in_backward": plan.immediate}
     return {
         "micro_batch": plan.rows,
         "length": plan.length,
@@ -171,7 +173,7 @@ def _assumed(plan: Plan) -> dict[str, int | str]:
         "computes_in_bits": 8 * plan.compute_bytes,
         "attention": plan.attention,
         "logits": plan.logits,
-    }
+    } | {name: "yes" for name, on in rare.items() if on}
 
 
 def _verdict(expected: int, needed: int, available: int | None) -> Verdict:

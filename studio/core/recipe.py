@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-VERSION = 2
+VERSION = 3
 
 Method = Literal["full", "lora", "qlora"]
 Task = Literal["causal-lm"]
@@ -100,6 +100,10 @@ class DataPart(Part, frozen=True, kw_only=True):
 class TrainingPart(Part, frozen=True, kw_only=True):
     """How the tokens are learnt. `batch_size` counts the rows of one optimizer step.
 
+    `offload_activations` keeps in system memory what a card's forward pass leaves for its backward
+    pass. `optimizer_in_backward` updates each weight as soon as its gradient is there, so that
+    there are never all of them: full fine-tuning alone, with a batch in one go and no clipping.
+
     `keep_checkpoints` is how many of the newest stay beside the best; `on_trouble` says what
     happens when training goes wrong (no number, a flat zero, exploding): end, or go back to the
     last good checkpoint with half the learning rate, twice at most.
@@ -118,6 +122,8 @@ class TrainingPart(Part, frozen=True, kw_only=True):
     dtype: Dtype = "auto"
     base_precision: BasePrecision = "auto"
     gradient_checkpointing: AutoBool = "auto"
+    offload_activations: bool = False
+    optimizer_in_backward: bool = False
     eval_every: Natural = 0
     early_stopping_patience: Natural = 0
     keep_best: bool = True

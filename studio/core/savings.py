@@ -10,6 +10,7 @@ import msgspec
 from studio.core.choices import SCALES
 from studio.core.lengths import MICRO_BATCH_TOKENS, Lengths
 from studio.core.recipe import Recipe
+from studio.core.sizing.plan import updates_early
 
 SHORTEST = 256
 """Tokens; where nobody knows how long rows are, they aren't cut below this."""
@@ -55,7 +56,9 @@ def levers(recipe: Recipe, setting: Setting) -> tuple[Lever, ...]:
     found = (
         ("training.micro_batch_size", _micro_batches(recipe, setting)),
         ("training.gradient_checkpointing", _checkpointing(recipe)),
+        ("training.offload_activations", _offloading(recipe, setting)),
         ("training.optimizer", _optimizers(recipe, setting)),
+        ("training.optimizer_in_backward", _updating_early(recipe)),
         ("training.base_precision", _precisions(recipe)),
         ("method", _methods(recipe, setting)),
         ("data.max_length", _max_lengths(recipe, setting)),
@@ -119,6 +122,29 @@ def _checkpointing(recipe: Recipe) -> Iterator[Step]:
         do="Turn gradient checkpointing on",
         costs=f"The same result; up to {more} more to compute.",
     )
+
+
+def _offloading(recipe: Recipe, setting: Setting) -> Iterator[Step]:
+    if setting.on_gpu and not recipe.training.offload_activations:
+        yield Step(
+            value=True,
+            text="Activations in system memory: what is kept of them leaves the card",
+            do="Offload activations to system memory",
+            costs="The same result; they travel there and back in each step, and fill that memory.",
+        )
+
+
+def _updating_early(recipe: Recipe) -> Iterator[Step]:
+    """Only where it would be the same: a norm to clip by is known when all gradients are there."""
+    if recipe.training.optimizer_in_backward:
+        return
+    if updates_early(changed(recipe, "training.optimizer_in_backward", True)):
+        yield Step(
+            value=True,
+            text="Weights updated in the backward pass: never all gradients at once",
+            do="Update weights in the backward pass",
+            costs="The same result, about as fast; only without clipping, a batch in one go.",
+        )
 
 
 def _optimizers(recipe: Recipe, setting: Setting) -> Iterator[Step]:

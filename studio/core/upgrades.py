@@ -40,6 +40,7 @@ FORMATS: dict[Kind, int] = {
 # from format n to n + 1, as plain data; each returns what it changed as a new mapping
 STEPS: dict[tuple[Kind, int], Step] = {
     ("recipe", 1): dict,  # 2 has new settings only, and their defaults do what 1 did
+    ("recipe", 2): dict,  # so has 3
     ("run", 1): dict,  # 2 has new events, and new fields with defaults
     ("adapter", 1): dict,  # 2 has notes, tags, lineage and what was made of it
     ("settings", 1): dict,  # 2 has the guard's rules

@@ -12,7 +12,8 @@ from studio.core import calibration
 from studio.core.facts import ModelFacts
 from studio.core.lengths import CPU_MICRO_BATCH_TOKENS, MICRO_BATCH_TOKENS
 from studio.core.recipe import Recipe, learning_rate
-from studio.engine import accelerations, conditions, memory, precision
+from studio.core.sizing.plan import rows_at_once
+from studio.engine import accelerations, conditions, memory, offload, precision
 from studio.engine.data import Rows
 from studio.engine.fast import attention
 from studio.engine.job import Context
@@ -39,6 +40,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     gradient_accumulation: int
     packing: bool
     gradient_checkpointing: bool
+    offload_activations: bool = False
     learning_rate: float
     attention: str = ""
     accelerations: tuple[str, ...] = ()
@@ -92,7 +94,7 @@ def _anew(
 ) -> Decided:
     format_ = precision.decide(recipe.training.dtype, device)
     longest = max(1, rows.longest)
-    asked = recipe.training.micro_batch_size
+    asked = rows_at_once(recipe)
     room = MICRO_BATCH_TOKENS if device.type == "cuda" else CPU_MICRO_BATCH_TOKENS
     tokens = asked * longest if asked else max(room, longest)
     size = min(recipe.training.batch_size, asked or tokens // longest)
@@ -111,11 +113,20 @@ def _anew(
         gradient_checkpointing=calibration.recomputes(
             recipe, facts, machine, rows.longest, calibrations.kept(context.home)
         ),
+        offload_activations=_offloads(context, recipe, device),
         learning_rate=learning_rate(recipe),
         attention=kind,
         accelerations=faster,
         conditions=now,
     )
+
+
+def _offloads(context: Context, recipe: Recipe, device: torch.device) -> bool:
+    """Whether activations are kept in system memory; says so where that gains nothing."""
+    wanted = recipe.training.offload_activations
+    if wanted and device.type == "cpu":
+        context.channel.note(offload.NOTHING_SAVED)
+    return wanted and device.type != "cpu"
 
 
 def _say_differences(context: Context, before: Decided, now: dict[str, str]) -> None:

@@ -9,13 +9,16 @@ import torch
 from accelerate.optimizer import AcceleratedOptimizer  # type: ignore[import-untyped]
 
 from studio.core import events
+from studio.core.sizing.plan import updates_early
 from studio.core.watchdog import Figures, Watchdog
 from studio.engine import chance, evaluate, optimizers, rescue, schedule, trouble
 from studio.engine.checkpoint import Stateful, trainable
 from studio.engine.control import Control
 from studio.engine.data import Row, Rows
+from studio.engine.early_updates import EarlyUpdates
 from studio.engine.job import Context
 from studio.engine.setup import Setup
+from studio.engine.tasks.causal_lm import Batch
 
 
 class StepResult(Figures, frozen=True, kw_only=True):
@@ -41,6 +44,7 @@ class Learner:
         self.scheduler = schedule.build(plain, training, total_steps)
         self.optimizer: AcceleratedOptimizer = ready.accelerator.prepare_optimizer(plain)
         self._updating = False
+        self._early = self._updates_early(plain)
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -129,16 +133,12 @@ class Learner:
         schedule.keep_rate(self.scheduler, self.setup.decided.learning_rate)
 
     def _step(self, rows: list[Row]) -> StepResult:
-        loss, tokens, trained = self._accumulate(rows)
-        self.phase("optimizer")
-        norm = self._clip()
         rate = float(self.scheduler.get_last_lr()[0])
-        good = math.isfinite(loss) and math.isfinite(norm)
-        if good or self.setup.accelerator.scaler is not None:
-            self._updating = True
-            self.optimizer.step()
-            self._updating = False
-        skipped = not good or bool(self.optimizer.step_was_skipped)
+        batches = self._batches(rows)
+        tokens = sum(batch.tokens for batch in batches)
+        trained = sum(batch.trained for batch in batches)
+        update = self._update_early if self._early and len(batches) == 1 else self._update
+        loss, norm, skipped = update(batches, trained)
         if not skipped:
             self.scheduler.step()
         self.optimizer.zero_grad()
@@ -151,26 +151,66 @@ class Learner:
             tokens=tokens,
         )
 
-    def _accumulate(self, rows: list[Row]) -> tuple[float, int, int]:
-        """Gradients of the mean over all trained tokens of the step, however it is cut up."""
+    def _batches(self, rows: list[Row]) -> list[Batch]:
         ready = self.setup
-        batches = ready.task.batches(
+        return ready.task.batches(
             rows,
             tokens=ready.decided.micro_batch_tokens,
             size=ready.decided.micro_batch_size if ready.recipe.training.micro_batch_size else 0,
             packed=ready.decided.packing,
         )
-        trained = sum(batch.trained for batch in batches)
-        total = torch.zeros((), device=ready.accelerator.device)
+
+    def _update(self, batches: list[Batch], trained: int) -> tuple[float, float, bool]:
+        """Gradients of all micro-batches, then the weights: loss, norm, whether they stayed."""
+        loss = self._accumulate(batches, trained)
+        self.phase("optimizer")
+        norm = self._clip()
+        good = math.isfinite(loss) and math.isfinite(norm)
+        if good or self.setup.accelerator.scaler is not None:
+            self._updating = True
+            self.optimizer.step()
+            self._updating = False
+        return loss, norm, not good or bool(self.optimizer.step_was_skipped)
+
+    def _update_early(self, batches: list[Batch], trained: int) -> tuple[float, float, bool]:
+        """The same for a batch in one go, each weight as soon as its gradient is there. A loss that
+        is no number isn't gone back from; a gradient that is none leaves weights half updated."""
+        assert self._early is not None
+        self.control.listen()
+        loss = self._forward(batches[0], trained)
+        value = float(loss)
+        if not math.isfinite(value):
+            return value, math.nan, True
+        self.phase("backward")
+        with self._early.during_backward():
+            self.setup.accelerator.backward(loss)
+        self._updating = False
+        self.phase("optimizer")
+        return value, self._early.norm(), self._early.broken
+
+    def _accumulate(self, batches: list[Batch], trained: int) -> float:
+        """Gradients of the mean over all trained tokens of the step, however it is cut up."""
+        total = torch.zeros((), device=self.setup.accelerator.device)
         for batch in batches:
             self.control.listen()
-            self.phase("forward")
-            with ready.autocast():
-                loss = ready.task.loss_sum(batch) / max(1, trained)
+            loss = self._forward(batch, trained)
             self.phase("backward")
-            ready.accelerator.backward(loss)
+            self.setup.accelerator.backward(loss)
             total += loss.detach()
-        return float(total), sum(batch.tokens for batch in batches), trained
+        return float(total)
+
+    def _forward(self, batch: Batch, trained: int) -> torch.Tensor:
+        self.phase("forward")
+        with self.setup.autocast():
+            return self.setup.task.loss_sum(batch) / max(1, trained)
+
+    def _updates_early(self, optimizer: torch.optim.Optimizer) -> EarlyUpdates | None:
+        if not updates_early(self.setup.recipe) or self.setup.accelerator.scaler is not None:
+            return None
+        return EarlyUpdates(self._weights, optimizer, self._begin_updating)
+
+    def _begin_updating(self) -> None:
+        self._updating = True
 
     def _clip(self) -> float:
         limit = self.setup.recipe.training.max_grad_norm or math.inf

@@ -6,6 +6,8 @@ its logits are made once; one that learns makes them again in the backward pass.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -20,6 +22,8 @@ from studio.engine.fast.adapter import compute_dtype
 CHUNK_VALUES = 1 << 23
 CARD_CHUNK_VALUES = 1 << 24
 IGNORED = -100
+Keeping = Callable[[], AbstractContextManager[object]]
+"""Makes a context that decides where the forward pass keeps what the backward pass needs."""
 
 
 class Split:
@@ -35,9 +39,13 @@ class Split:
         card = next(head.parameters()).is_cuda
         self.chunk = max(16, (CARD_CHUNK_VALUES if card else CHUNK_VALUES) // vocabulary)
 
-    def loss_sum(self, labels: torch.Tensor, **inputs: torch.Tensor | None) -> torch.Tensor:
-        """The summed loss in nats of all trained tokens. `labels` (rows, tokens) aren't shifted."""
-        hidden = self.decoder(**inputs, use_cache=False).last_hidden_state
+    def loss_sum(
+        self, labels: torch.Tensor, keeping: Keeping = nullcontext, **inputs: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The summed loss in nats of all trained tokens. `labels` (rows, tokens) aren't shifted;
+        hidden states are made within `keeping`."""
+        with keeping():
+            hidden = self.decoder(**inputs, use_cache=False).last_hidden_state
         targets = labels[:, 1:]
         trained = targets != IGNORED
         return chunked_loss_sum(
@@ -63,10 +71,15 @@ def take_apart(model: nn.Module) -> Split | None:
 
 
 def whole_loss_sum(
-    model: nn.Module, labels: torch.Tensor, **inputs: torch.Tensor | None
+    model: nn.Module,
+    labels: torch.Tensor,
+    keeping: Keeping = nullcontext,
+    **inputs: torch.Tensor | None,
 ) -> torch.Tensor:
     """The same from the model's own logits, for models that can't be taken apart."""
-    logits = model(**inputs, use_cache=False).logits[:, :-1].float()
+    with keeping():
+        logits = model(**inputs, use_cache=False).logits
+    logits = logits[:, :-1].float()
     return cross_entropy(
         logits.flatten(0, 1), labels[:, 1:].flatten(), reduction="sum", ignore_index=IGNORED
     )

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from studio.core.facts import ModelFacts, Prepared
 from studio.core.recipe import Recipe
-from studio.engine import accelerations, attach, load, precision, tasks
+from studio.engine import accelerations, attach, load, offload, precision, tasks
 from studio.engine.control import Control
 from studio.engine.data import Rows
 from studio.engine.decided import Decided, decide, remember
@@ -86,6 +86,8 @@ def make(context: Context, control: Control) -> Setup:
         if task.split is not None:
             task.split.ahead = "head" in decided.accelerations
         decided = _packing(context, recipe, task, decided)
+    if decided.offload_activations:
+        task.keeping = offload.keeping(model)
     remember(folder, decided)
     return Setup(
         recipe,

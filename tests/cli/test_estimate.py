@@ -142,6 +142,11 @@ def test_people_spell_it_differently(
         (["--dtype", "bf16"], ["--dtype", "fp32"]),
         (["--dtype", "bf16", "--method", "full"], ["--dtype", "bf16-mixed", "--method", "full"]),
         (["--method", "full", "--optimizer", "adamw_8bit"], ["--method", "full"]),
+        (["--offload", "--checkpointing", "yes"], ["--no-offload", "--checkpointing", "yes"]),
+        (
+            ["--method", "full", "--batch", "1", "--optimizer-in-backward"],
+            ["--method", "full", "--batch", "1"],
+        ),
         (["--logits", "chunked", "--batch", "8"], ["--logits", "full", "--batch", "8"]),
         (
             ["--attention", "sdpa", "--seq-len", "4096", "--checkpointing", "yes"],

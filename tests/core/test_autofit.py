@@ -102,6 +102,9 @@ recipes = st.builds(
             ["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor"]
         ),
         dtype=st.sampled_from(["auto", "float32", "float16"]),
+        offload_activations=st.booleans(),
+        optimizer_in_backward=st.booleans(),
+        max_grad_norm=st.sampled_from([0.0, 1.0]),
         base_precision=st.sampled_from(["auto", "16", "32", "8"]),
         gradient_checkpointing=st.sampled_from(["auto", "yes", "no"]),
     ),

@@ -25,7 +25,7 @@ from studio.core.recipe import (
 from studio.core.sizing.architectures import shapes_of
 from studio.core.sizing.phases import phases
 from studio.core.sizing.plan import Plan, plan_of
-from studio.engine import setup
+from studio.engine import offload, setup
 from studio.engine.control import Control
 from studio.engine.learner import Learner
 from studio.engine.setup import Setup
@@ -43,7 +43,8 @@ PROCESSOR = Machine(cpu="a processor", cores=2, bf16_cpu=True)
 class Case:
     """One configuration. `attention` and `loss` are "" where the engine decides; a "full"
     loss is of the model's own logits, a "stock" one transformers' own, and `stock` puts peft's
-    layers in place of the studio's."""
+    layers in place of the studio's. What is kept of at least `offload` bytes goes away as if to
+    another memory (0: nothing does); `early` updates weights in the backward pass."""
 
     kind: str
     method: str = "lora"
@@ -61,6 +62,8 @@ class Case:
     packing: str = "no"
     learnt: float = 1.0
     stock: bool = False
+    offload: int = 0
+    early: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -72,6 +75,8 @@ class Case:
         words += [f"dropout {self.dropout}"] if self.dropout else []
         words += [f"learnt {self.learnt}"] if self.learnt < 1 else []
         words += [self.attention, f"{self.loss} logits" if self.loss else ""]
+        words += [f"offloaded from {self.offload}"] if self.offload else []
+        words += ["updated early"] if self.early else []
         words += [self.optimizer] if self.optimizer != "adamw" else []
         words += [f"base {self.base}"] if self.base != "auto" else []
         words += ["+".join(self.targets)] if isinstance(self.targets, tuple) else []
@@ -106,6 +111,9 @@ class Bench:
         """Two steps of the case; the second, with all optimizer states there, is what counts."""
         if case.stock:
             patch.setattr("studio.engine.fast.adapter.kinds", lambda model: {})
+        if case.offload:
+            patch.setattr(offload, "to_system", lambda values: values.numpy().copy())
+            patch.setattr(offload, "to_device", lambda kept, device: torch.tensor(kept))
         ready, learner = self._ready(case)
         rows = [ready.train_rows[place] for place in range(len(ready.train_rows))]
         counted = TensorPeak()
@@ -140,6 +148,8 @@ class Bench:
             ready.task.split = None
         if case.loss == "stock":
             ready.task.loss_sum = _StockLoss(ready.task.model)  # type: ignore[method-assign]
+        if case.offload:
+            ready.task.keeping = offload.keeping(ready.model, case.offload, everywhere=True)
         return ready, Learner(context, ready, 4, control)
 
     def _model(self, case: Case) -> Path:
@@ -162,6 +172,8 @@ def recipe_of(case: Case, model: Path) -> Recipe:
         "gradient_checkpointing": case.checkpointing,
         "optimizer": case.optimizer,
         "base_precision": case.base,
+        "optimizer_in_backward": case.early,
+        "max_grad_norm": 0.0 if case.early else 1.0,
     }
     return Recipe(
         model=ModelPart(path=str(model)),
@@ -177,7 +189,11 @@ def planned(case: Case, ready: Setup) -> Plan:
     """The arithmetic's own plan, with what the case forces upon the engine."""
     wanted = case.checkpointing == "yes"
     plan = plan_of(ready.recipe, PROCESSOR, case.length, wanted)
-    changes: dict[str, Any] = {"learnt": _learnt(case), "peft": case.stock}
+    changes: dict[str, Any] = {
+        "learnt": _learnt(case),
+        "peft": case.stock,
+        "offload": case.offload,
+    }
     if case.attention:
         changes["attention"] = case.attention
     if case.loss:

@@ -48,6 +48,18 @@ _SINGLE: tuple[Case, ...] = (
     Case("llama", stock=True, attention="sdpa", loss="stock", checkpointing="yes"),
     Case("qwen3", stock=True, attention="sdpa", dropout=0.05),
     Case("llama", "qlora", stock=True, attention="sdpa", loss="stock"),
+    Case("llama", offload=4096),
+    Case("llama", offload=4096, checkpointing="yes"),
+    Case("llama", "qlora", offload=4096, checkpointing="yes", attention="sdpa", length=512),
+    Case("qwen3", offload=4096, attention="eager", changes=_WIDE),
+    Case("gemma3_text", "full", offload=4096, attention="sdpa"),
+    Case("phi", "full", offload=4096, checkpointing="yes", dtype="float32"),
+    Case("gpt2", "full", offload=100_000, attention="sdpa"),
+    Case("llama", "full", early=True, dtype="float32", rows=2),
+    Case("qwen2", "full", early=True, rows=1, length=128, checkpointing="yes", changes=_WIDE),
+    Case("gemma", "full", early=True, base="16", rows=1, length=128),
+    Case("phi3", "full", early=True, optimizer="adafactor", rows=1, length=128),
+    Case("gpt_neox", "full", early=True, optimizer="adamw_8bit", rows=1, length=128),
     Case("mistral", "qlora", stock=True, attention="eager", dropout=0.1, dtype="float32"),
 )
 

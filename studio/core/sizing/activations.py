@@ -7,12 +7,15 @@ while the gradients of weights grow.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import msgspec
 
 from studio.core.sizing import logits
 from studio.core.sizing.decoder import Layer
+from studio.core.sizing.offloading import host_bytes
+from studio.core.sizing.passing import update_bytes
 from studio.core.sizing.plan import Plan
 from studio.core.sizing.shapes import Shapes
 from studio.core.sizing.tape import ACTIVATIONS, ATTENTION, LOGITS, Tape
@@ -37,12 +40,13 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One layer: what it keeps by part, the most above that in its backward pass, and the bytes of
-    its weights' gradients."""
+    """One layer: what it keeps by part, the most above that in its backward pass, the bytes of
+    its weights' gradients, and the sizes of what it keeps in system memory."""
 
     kept: dict[str, int]
     hump: int
     gradients: int
+    away: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
@@ -70,6 +74,13 @@ def evaluation(shapes: Shapes, plan: Plan) -> Moment:
     return Moment(phase="evaluation", parts=parts)
 
 
+@lru_cache(maxsize=512)
+def offloaded_bytes(shapes: Shapes, plan: Plan) -> int:
+    """System memory for what is kept there between a micro-batch's forward and backward pass."""
+    away = _Step(shapes, plan).away() if plan.offload else ()
+    return sum(host_bytes(size, plan.on_gpu) for size in away)
+
+
 def _stream(plan: Plan) -> int:
     """Bytes of a value in the residual stream: that of the weights it comes from."""
     return plan.stream_bytes
@@ -82,32 +93,39 @@ class _Step:
         self._shapes, self._plan = shapes, plan
         self._stream = _stream(plan)
         self._input = plan.tokens * shapes.hidden * self._stream
+        self._moved = plan.checkpointing and 0 < plan.offload <= self._input
         self._layers = self._runs()
-        self._tail = logits.Tail(shapes, plan, self._stream)
+        self._tail = logits.Tail(shapes, plan, self._stream, update(plan))
 
     def moments(self) -> tuple[Moment, ...]:
         """From the loss down to the embeddings."""
         kept = self._kept()
         found = [self._loss("forward", kept), self._loss("backward", kept)]
-        gradients = self._tail.gradients
+        gradients = self._waiting() if self._plan.immediate else self._tail.gradients
         before = self._all_gradients() if self._plan.accumulating else 0
+        inputs = 0 if self._moved else self._input
         for place in range(len(self._layers) - 1, -1, -1):
             run = self._layers[place]
             now = before or gradients
             held = _added(kept, run.kept) if self._plan.checkpointing else kept
             found.append(self._moment(held, run.hump, now))
-            gradients += run.gradients
-            kept = _less(kept, self._input if self._plan.checkpointing else run.kept)
+            gradients += 0 if self._plan.immediate else run.gradients
+            kept = _less(kept, inputs if self._plan.checkpointing else run.kept)
         if self._plan.full:
             found.append(self._embeddings(before or gradients))
         return tuple(found)
+
+    def away(self) -> list[int]:
+        """The sizes of what is in system memory after the forward pass."""
+        found = [size for run in self._layers for size in run.away]
+        return [*found, *self._tail.away] + [self._input] * (len(self._layers) * self._moved)
 
     def _loss(self, phase: str, kept: dict[str, int]) -> Moment:
         tail = self._tail
         most = tail.forward if phase == "forward" else tail.backward
         parts = _added(kept, tail.kept)
         parts[LOGITS] = parts.get(LOGITS, 0) + max(0, most - sum(tail.kept.values()))
-        if phase == "forward" and self._plan.checkpointing:
+        if phase == "forward" and (self._plan.checkpointing or self._plan.offload):
             parts[TEMPORARIES] = self._copies()
         gradients = self._all_gradients() if self._plan.accumulating else 0
         return Moment(phase=phase, parts=parts | {GRADIENTS: gradients})
@@ -117,14 +135,22 @@ class _Step:
         return Moment(phase="backward", parts=parts)
 
     def _embeddings(self, gradients: int) -> Moment:
-        """The embeddings' gradient is as large as they are; a tied head's waits beside it."""
+        """The embeddings' gradient is as large as they are; a tied head's waits beside it, and
+        their sum is a third one (torch, input_buffer.cpp)."""
         size = self._shapes.vocabulary * self._shapes.hidden * self._plan.weight_bytes
-        return self._moment({ACTIVATIONS: self._input}, size, gradients)
+        updated = update_bytes(self._plan, size) if self._plan.immediate else 0
+        works = max(size * (1 + self._shapes.tied), updated - size * self._shapes.tied)
+        return self._moment({ACTIVATIONS: self._input}, works, gradients)
+
+    def _waiting(self) -> int:
+        """A tied head's gradient, which waits for that of the embeddings."""
+        tied = self._shapes.tied and self._plan.full
+        return self._shapes.vocabulary * self._shapes.hidden * self._plan.weight_bytes * tied
 
     def _kept(self) -> dict[str, int]:
         """What all layers leave behind; with checkpointing their inputs."""
         if self._plan.checkpointing:
-            return {ACTIVATIONS: self._input * len(self._layers)}
+            return {ACTIVATIONS: 0 if self._moved else self._input * len(self._layers)}
         return _added(*(run.kept for run in self._layers))
 
     def _all_gradients(self) -> int:
@@ -157,16 +183,24 @@ class _Step:
         return found
 
     def _replay(self, window: int, sparse: bool, first: bool) -> Run:
-        tape = Tape()
+        plan = self._plan
+        tape = Tape(offload=0 if plan.checkpointing else plan.offload)
         value = tape.given(self._input, self._stream, needs=not first)
-        out = Layer(self._shapes, self._plan, window, sparse).onto(tape, value)
+        out = Layer(self._shapes, plan, window, sparse).onto(tape, value)
         kept = dict(tape.kept)
-        if self._plan.checkpointing and value.storage is not None and value.storage.kept:
+        twice = plan.checkpointing and not self._moved
+        if twice and value.storage is not None and value.storage.kept:
             kept = _less(kept, value.size)
         if not out.needs:
             return Run(kept, 0, 0)
-        held = sum(tape.kept.values())
-        return Run(kept, tape.backward(out, self._plan.accumulating) - held, tape.gradients)
+        held, away = sum(tape.kept.values()), tuple(tape.away)
+        hump = tape.backward(out, plan.accumulating, update(plan)) - held
+        return Run(kept, hump, tape.gradients, away)
+
+
+def update(plan: Plan) -> Callable[[int], int] | None:
+    """What a weight's update needs in the backward pass; None where it comes behind that."""
+    return partial(update_bytes, plan) if plan.immediate else None
 
 
 def _added(*several: dict[str, int]) -> dict[str, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from studio.core.sizing.pieces import norm
 from studio.core.sizing.plan import Plan
 from studio.core.sizing.products import product
@@ -17,19 +19,28 @@ _WIDE, _INDEX = 4, 8
 class Tail:
     """The last norm, lm_head and the loss. `kept` is by part, after the forward pass; `forward` is
     the most bytes in the forward pass, `backward` in the backward pass, each with what is kept;
-    `gradients` those of weights."""
+    `gradients` those of weights; `away` are the sizes of what is kept in system memory. `update`
+    is Tape.backward's."""
 
-    def __init__(self, shapes: Shapes, plan: Plan, stream: int) -> None:
+    def __init__(
+        self, shapes: Shapes, plan: Plan, stream: int, update: Callable[[int], int] | None = None
+    ) -> None:
         self._shapes, self._plan = shapes, plan
-        tape = Tape()
+        tape = Tape(offload=plan.offload)
         value = tape.given(plan.tokens * shapes.hidden * stream, stream)
         hidden = norm(tape, plan, value, shapes.norm, shapes.hidden)
-        tape.part = LOGITS
+        tape.part, tape.offload = LOGITS, 0
         loss = self._whole(tape, hidden) if whole(shapes, plan) else self._chunked(tape, hidden)
         self.kept = dict(tape.kept)
         self.forward = sum(self.kept.values()) + self._above
         works = self._works
+        self.away = tuple(tape.away)
         self.backward = tape.backward(loss, plan.accumulating) + works
+        if update and not shapes.tied:
+            head = shapes.vocabulary * shapes.hidden * plan.weight_bytes
+            rows = self.learnt * shapes.hidden * hidden.width
+            updated = sum(self.kept.values()) + rows + head + update(head)
+            self.backward = max(self.backward, updated)
         self.gradients = tape.gradients
 
     @property

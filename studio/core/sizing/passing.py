@@ -20,14 +20,20 @@ def load_bytes(shapes: Shapes, plan: Plan) -> int:
 
 
 def step_bytes(shapes: Shapes, plan: Plan) -> int:
-    """AdamW and its 8-bit form work in place (fused kernels); Adafactor makes the gradient's
-    square, the update and their product of one weight at a time, in fp32 (transformers,
-    optimization.py). Gradients in 16 bits wait beside those that are made wide for the update."""
+    """What comes and goes in the optimizer's step. Gradients in 16 bits wait beside those that are
+    made wide for the update."""
     beside = plan.compute_bytes * shapes.parameters if plan.copies else 0
+    return beside + update_bytes(plan, value_bytes(plan) * _largest(learnt(shapes, plan)))
+
+
+def update_bytes(plan: Plan, gradient: int) -> int:
+    """What the update of one weight makes for itself, by the bytes of its gradient: AdamW and its
+    8-bit form work in place (fused kernels); Adafactor makes the gradient's square and the update
+    in fp32, and copies of a narrow gradient and weight (transformers, optimization.py)."""
     if plan.optimizer != "adafactor":
-        return beside
-    narrow = value_bytes(plan) < _WIDE
-    return beside + (3 + 2 * narrow) * _WIDE * _largest(learnt(shapes, plan))
+        return 0
+    each = value_bytes(plan)
+    return (2 + 2 * (each < _WIDE)) * _WIDE * (gradient // each)
 
 
 def save_bytes(shapes: Shapes, plan: Plan) -> int:

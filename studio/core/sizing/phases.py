@@ -38,12 +38,14 @@ def phases(shapes: Shapes, plan: Plan) -> dict[Phase, dict[str, int]]:
         max((one for one in moments if one.phase == phase), key=lambda one: one.total)
         for phase in ("forward", "backward")
     )
-    gradients = {"gradients": gradient_bytes(shapes, plan)}
+    gradients = {"gradients": 0 if plan.immediate else gradient_bytes(shapes, plan)}
     return {
         "load": _sum({"weights": held["weights"], "temporaries": load_bytes(shapes, plan)}),
         "forward": _sum(held, forward.parts),
         "backward": _sum(held, backward.parts),
-        "optimizer": _sum(held, gradients, {"temporaries": step_bytes(shapes, plan)}),
+        "optimizer": _sum(
+            held, gradients, {"temporaries": step_bytes(shapes, plan) if not plan.immediate else 0}
+        ),
         "evaluation": _sum(held, activations.evaluation(shapes, plan).parts),
         "save": _sum(held, {"temporaries": save_bytes(shapes, plan)}),
     }

@@ -9,6 +9,7 @@ import msgspec
 from studio.core.facts import Machine
 from studio.core.lengths import CPU_MICRO_BATCH_TOKENS, MICRO_BATCH_TOKENS
 from studio.core.recipe import Method, Optimizer, Recipe
+from studio.core.sizing.offloading import LEAST
 
 Attention = Literal["sdpa", "flash", "eager", "rows"]
 Logits = Literal["chunked", "full"]
@@ -31,6 +32,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `rows` rows of `length` tokens each, padding included; `learnt` of them are trained on (0: all)
     and steps of several micro-batches are `accumulating`. Attention by "rows" is this studio's own
     on a processor; `peft` has an adapter computed by peft's layers instead of the studio's.
+    Activations of `offload` bytes and more are kept in system memory (0: none are); with
+    `immediate` each weight is updated as soon as its gradient is there.
     """
 
     method: Method
@@ -57,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     upcast: bool = False
     loss_bytes: int = 4
     copies: bool = False
+    offload: int = 0
+    immediate: bool = False
 
     @property
     def stream_bytes(self) -> int:
@@ -109,6 +114,8 @@ def plan_of(
         dropout=recipe.lora.dropout,
         targets=recipe.lora.target_modules,
         accumulating=recipe.training.batch_size > rows,
+        offload=LEAST if recipe.training.offload_activations and on_gpu else 0,
+        immediate=updates_early(recipe) and rows == recipe.training.batch_size,
     )
     return plan if ways.logits == "auto" else _elsewhere(plan, recipe)
 
@@ -138,6 +145,22 @@ def _elsewhere(plan: Plan, recipe: Recipe) -> Plan:
     return msgspec.structs.replace(plan, upcast=True, autocast=False, weight_bytes=wide)
 
 
+def rows_at_once(recipe: Recipe) -> int:
+    """Rows of a micro-batch as asked for, 0 automatic; updates in the backward pass ask for the
+    whole batch."""
+    training = recipe.training
+    return training.micro_batch_size or (training.batch_size if updates_early(recipe) else 0)
+
+
+def updates_early(recipe: Recipe) -> bool:
+    """Whether weights are updated in the backward pass: as asked, where that changes nothing. A
+    norm to clip by is known when all gradients are there, and so is what float16 overflows."""
+    training = recipe.training
+    plain = not training.max_grad_norm and training.dtype != "float16"
+    in_one_go = training.micro_batch_size in (0, training.batch_size)
+    return training.optimizer_in_backward and recipe.method == "full" and plain and in_one_go
+
+
 def _pure(recipe: Recipe) -> bool:
     """Whether all weights learn in bfloat16."""
     asked = recipe.training.base_precision == "16" and recipe.training.dtype != "float16"
@@ -165,6 +188,6 @@ def _computes_in_half(recipe: Recipe, machine: Machine | None, on_gpu: bool) -> 
 def _batch(recipe: Recipe, longest: int, on_gpu: bool) -> tuple[int, int]:
     """Rows and tokens a row of the largest micro-batch."""
     length = min(recipe.data.max_length, longest or recipe.data.max_length)
-    asked, batch = recipe.training.micro_batch_size, recipe.training.batch_size
+    asked, batch = rows_at_once(recipe), recipe.training.batch_size
     room = MICRO_BATCH_TOKENS if on_gpu else CPU_MICRO_BATCH_TOKENS
     return asked or max(1, min(room // length, batch)), length

@@ -3,25 +3,28 @@
 A tape is written like a model's forward pass; instead of numbers each value has bytes. What an
 operation saves for its backward pass is kept until that is done; the backward pass goes through
 the operations in reverse, makes gradients, adds up those that meet, and lets go of what was
-saved, as torch's engine does (torch/csrc/autograd/engine.cpp, input_buffer.cpp).
+saved, as torch's engine does (torch/csrc/autograd/engine.cpp, input_buffer.cpp). What is saved in
+system memory (offloading.py) comes back for the operation that needs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 ACTIVATIONS, ATTENTION, LOGITS = "activations", "attention", "logits"
 
 
 class Storage:
-    """Bytes that are held once, however many values look at them; `part` says whose they are."""
+    """Bytes that are held once, however many values look at them; `part` says whose they are,
+    `away` that a copy is in system memory."""
 
-    __slots__ = ("kept", "part", "size")
+    __slots__ = ("away", "kept", "part", "size")
 
     def __init__(self, size: int, part: str = "") -> None:
         self.size = size
         self.part = part
         self.kept = 0
+        self.away = False
 
 
 class Gradient:
@@ -55,9 +58,9 @@ class Value:
 
 class Operation:
     """One node of the graph: `works` bytes come and go inside its backward pass; `passes` says
-    that its inputs' gradients are the output's own memory."""
+    that its inputs' gradients are the output's own memory; what is `away` comes back for it."""
 
-    __slots__ = ("inputs", "outputs", "passes", "saved", "works")
+    __slots__ = ("away", "inputs", "outputs", "passes", "saved", "works")
 
     def __init__(
         self,
@@ -66,20 +69,28 @@ class Operation:
         saved: tuple[Storage, ...],
         works: int,
         passes: bool,
+        away: frozenset[Storage] = frozenset(),
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.saved = saved
+        self.away = away
         self.works = works
         self.passes = passes
 
 
 class Tape:
-    """Operations in the order of the forward pass. All figures are bytes."""
+    """Operations in the order of the forward pass. All figures are bytes.
 
-    def __init__(self, part: str = ACTIVATIONS) -> None:
+    What is kept of at least `offload` bytes goes to system memory (0: nothing does); `away` are
+    the sizes of what went.
+    """
+
+    def __init__(self, part: str = ACTIVATIONS, offload: int = 0) -> None:
         self.part = part
+        self.offload = offload
         self.kept: dict[str, int] = {}
+        self.away: list[int] = []
         self.gradients = 0
         self._operations: list[Operation] = []
 
@@ -124,10 +135,13 @@ class Tape:
             return value
         return self.do(value.size // value.width * width, width, (value,))
 
-    def backward(self, start: Value, kept_gradients: bool = False) -> int:
+    def backward(
+        self, start: Value, kept_gradients: bool = False, update: Callable[[int], int] | None = None
+    ) -> int:
         """The most that is held at once, from the gradient of `start` on: what is kept now
         included, gradients of weights too unless those are there before (`kept_gradients`:
-        then each is made beside the one it is added to)."""
+        then each is made beside the one it is added to). With `update`, which says what the update
+        of a weight with a gradient of so many bytes needs, each is used up where it is made."""
         seed = Gradient(start.size)
         seed.refs = 1
         start.gradient = seed
@@ -135,7 +149,7 @@ class Tape:
         most = held
         self.gradients = 0
         for operation in reversed(self._operations):
-            held, top = self._undo(operation, held, kept_gradients)
+            held, top = self._undo(operation, held, kept_gradients, update)
             most = max(most, top)
         return most
 
@@ -151,15 +165,26 @@ class Tape:
         if not learning:
             return out
         out.needs = True
-        saved = tuple(value.storage for value in saves if value.storage is not None)
+        every = [value.storage for value in saves if value.storage is not None]
+        away = frozenset(one for one in every if 0 < self.offload <= one.size)
+        saved = tuple(one for one in every if one not in away)
         for storage in saved:
             storage.kept += 1
             if storage.kept == 1:
                 self.kept[storage.part] = self.kept.get(storage.part, 0) + storage.size
-        self._operations.append(Operation(learning, (out,), saved, works, passes))
+        for storage in away:
+            self.away += [] if storage.away else [storage.size]
+            storage.away = True
+        self._operations.append(Operation(learning, (out,), saved, works, passes, away))
         return out
 
-    def _undo(self, operation: Operation, held: int, kept_gradients: bool) -> tuple[int, int]:
+    def _undo(
+        self,
+        operation: Operation,
+        held: int,
+        kept_gradients: bool,
+        update: Callable[[int], int] | None,
+    ) -> tuple[int, int]:
         """Held after the operation's backward pass, and the most during it."""
         arrived = [out.gradient for out in operation.outputs if out.gradient is not None]
         made: list[Gradient] = []
@@ -169,7 +194,7 @@ class Tape:
             else:
                 made.append(Gradient(value.size))
                 held += value.size
-        most = held + operation.works
+        most = held + operation.works + sum(one.size for one in operation.away if not one.kept)
         for storage in operation.saved:
             storage.kept -= 1
             if not storage.kept:
@@ -181,18 +206,18 @@ class Tape:
         for out in operation.outputs:
             out.gradient = None
         for value, new in zip(operation.inputs, made, strict=True):
-            held, top = self._meet(value, new, held, kept_gradients)
+            if value.leaf and update:
+                most = max(most, held + update(value.size))
+            held, top = self._meet(value, new, held, kept_gradients or update is not None)
             most = max(most, top)
         return held, most
 
-    def _meet(
-        self, value: Value, new: Gradient, held: int, kept_gradients: bool
-    ) -> tuple[int, int]:
+    def _meet(self, value: Value, new: Gradient, held: int, used: bool) -> tuple[int, int]:
         """A gradient arrives at a value; where one waits already they are added up, in place if
-        nobody else looks at it."""
+        nobody else looks at it. A weight's stays unless it is `used` at once."""
         if value.leaf:
             self.gradients += value.size
-            return (held - self._drop(new) if kept_gradients else held), held
+            return (held - self._drop(new) if used else held), held
         old = value.gradient
         if old is None:
             value.gradient = new

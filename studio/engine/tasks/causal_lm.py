@@ -49,6 +49,7 @@ class CausalLM:
         self.split = loss.take_apart(model)
         self.pad = tokenizer.pad_token_id or 0
         self.by_rows = attention.by_rows(model)
+        self.keeping: loss.Keeping = contextlib.nullcontext
 
     def batches(
         self, rows: Sequence[Row], *, tokens: int, size: int = 0, packed: bool = False
@@ -68,8 +69,8 @@ class CausalLM:
             inputs["position_ids"] = batch.position_ids.to(device)
             inputs |= self._bounds(batch, device)
         if self.split is not None:
-            return self.split.loss_sum(labels, **inputs)
-        return loss.whole_loss_sum(self.model, labels, **inputs)
+            return self.split.loss_sum(labels, self.keeping, **inputs)
+        return loss.whole_loss_sum(self.model, labels, self.keeping, **inputs)
 
     def _bounds(self, batch: Batch, device: torch.device) -> dict[str, Any]:
         """Where packed rows begin and end, as attention by rows wants to be told."""

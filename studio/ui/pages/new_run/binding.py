@@ -43,6 +43,14 @@ class Form:
             path, title, box, hint, lambda: box.set_value(str(self._draft.get(path)))
         )
 
+    def yes_no(self, path: str, title: str, hint: str) -> Field:
+        """Something that is so or not, with its problems beside it."""
+        box = ComboBox(title, [("no", "No"), ("yes", "Yes")])
+        box.chosen.connect(lambda value: self._draft.set(path, value == "yes"))
+        return self._field(
+            path, title, box, hint, lambda: box.set_value("yes" if self._draft.get(path) else "no")
+        )
+
     def text(self, path: str, title: str, edit: QLineEdit, hint: str = "") -> Field:
         """A line of text."""
         edit.textEdited.connect(lambda text: self._draft.set(path, text))

@@ -149,6 +149,16 @@ class HyperStep(Step):
                 AUTO,
                 "Recomputes activations: less memory, more time",
             ),
+            form.yes_no(
+                "training.offload_activations",
+                "Activations in system memory",
+                "Less of a card's memory, slower steps",
+            ),
+            form.yes_no(
+                "training.optimizer_in_backward",
+                "Update while going backward",
+                "Full fine-tuning: never all gradients at once",
+            ),
             form.choice("data.packing", "Packing", AUTO, "Several short rows in one sequence"),
             form.choice("training.dtype", "Computes in", DTYPES, "What this machine does well"),
             form.choice(

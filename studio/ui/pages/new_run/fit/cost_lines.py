@@ -43,12 +43,19 @@ def sayings(costs: Costs) -> dict[str, tuple[str, str]]:
         found["Time"] = _time(costs)
     if costs.disk_bytes:
         found["Disk"] = say.size(costs.disk_bytes), _disk(costs)
-    if ram := max(costs.ram_load_bytes or 0, costs.ram_merge_bytes or 0):
-        load, merge = say.size(costs.ram_load_bytes or 0), say.size(costs.ram_merge_bytes or 0)
-        found["System memory"] = (say.size(ram), f"{load} to load, {merge} to merge.")
+    if any(ram := _system(costs)):
+        load, train, merge = map(say.size, ram)
+        trained = f", {train} to train with activations there" if costs.ram_offload_bytes else ""
+        found["System memory"] = (say.size(max(ram)), f"{load} to load{trained}, {merge} to merge.")
     if costs.download_bytes:
         found["Download"] = (say.size(costs.download_bytes), "Once, before the run starts.")
     return found
+
+
+def _system(costs: Costs) -> tuple[int, int, int]:
+    """System memory for loading, for activations while training, and for merging."""
+    load, train, merge = costs.ram_load_bytes, costs.ram_offload_bytes, costs.ram_merge_bytes
+    return load or 0, train or 0, merge or 0
 
 
 def _disk(costs: Costs) -> str:
