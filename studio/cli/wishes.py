@@ -48,7 +48,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
         away.
         """
         training, method = recipe.training, self.method or recipe.method
-        pure = method == "full" and self.dtype == "bfloat16"
+        zero = self.ways.logits != "auto" and self.ways.attention == "flash"
+        pure = method == "full" and self.dtype == "bfloat16" and not zero
         precision = self.precision or ("16" if pure else None)
         batch = max(self.batch, training.batch_size) if self.batch else None
         targets = modules(self.targets, shapes) if self.targets else None

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from studio.cli import wishes
 from studio.core import memory
 from studio.core.facts import Gpu, Machine, ModelFacts
-from studio.core.memory import Estimate, Ways
-from studio.core.recipe import (
-    DataPart,
-    DatasetPart,
-    Dtype,
-    LoraPart,
-    ModelPart,
-    Recipe,
-    TrainingPart,
-)
+from studio.core.memory import Estimate
+from studio.core.recipe import DatasetPart, ModelPart, Recipe
 from studio.core.sizing.architectures import shapes_of
 
 ROWS = Path(__file__).parents[1] / "fixtures" / "memory" / "published.csv"
@@ -47,18 +41,20 @@ _SIZES = {
     "intermediate": "intermediate_size",
     "vocab": "vocab_size",
 }
-_TARGETS = {
-    "q": ("q_proj", "query_key_value", "qkv_proj"),
-    "k": ("k_proj",),
-    "v": ("v_proj",),
-    "o": ("o_proj", "dense"),
-    "gate": ("gate_proj",),
-    "up": ("up_proj",),
-    "down": ("down_proj",),
-    "mlp": ("gate_proj", "up_proj", "down_proj", "gate_up_proj", "fc1", "fc2"),
-    "lm_head": ("lm_head",),
-}
 _CAPABILITIES = {"T4": (7, 5), "A10G": (8, 6), "L40S": (8, 9)}
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How a person takes a row: `attention` is passed on, rows of sources that begin with `chunked`
+    have chunked logits though their notes don't say so, and `metric` is minded (else every peak is
+    compared with what is expected)."""
+
+    attention: bool = True
+    chunked: tuple[str, ...] = ("tt",)
+    metric: bool = True
+
+
+USUAL = Reading()
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,22 +82,22 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def compared() -> list[Compared]:
+def compared(reading: Reading = USUAL) -> list[Compared]:
     """All rows whose length is known."""
-    return [_compared(row) for row in rows() if row["seq_len"]]
+    return [_compared(row, reading) for row in rows() if row["seq_len"]]
 
 
-def _compared(row: dict[str, str]) -> Compared:
+def _compared(row: dict[str, str], reading: Reading) -> Compared:
     facts = ModelFacts(path=row["model"], config=_config(row))
     shapes = shapes_of(facts.config)
-    found = memory.estimate(_recipe(row), facts, _machine(row), advise=False, ways=_ways(row))
+    found = _estimate(row, facts, reading)
     allocated = found.parts["allocated"]
     measured, context = round(float(row["peak_gb"]) * GB), found.parts["context"]
     least, most = {
         "allocated": (allocated, allocated + found.upper_bytes - found.expected_bytes),
         "reserved": (found.expected_bytes, found.upper_bytes),
         "device": (found.expected_bytes + context, found.upper_bytes + context),
-    }[_metric(row["metric"])]
+    }[_metric(row["metric"]) if reading.metric else "reserved"]
     return Compared(
         id=row["id"],
         source=row["id"].rsplit("-", 1)[0],
@@ -131,41 +127,45 @@ def _config(row: dict[str, str]) -> dict[str, Any]:
     return found | {name: int(row[column]) for column, name in _SIZES.items()}
 
 
-def _recipe(row: dict[str, str]) -> Recipe:
-    full, quantized = row["method"] == "full", row["method"].startswith("QLoRA")
-    batch = int(row["micro_batch"])
-    dtype: Dtype = "float16" if row["dtype"] == "fp16" else "bfloat16"
-    mixed = full and row["source"].startswith("QwenLM")  # the Trainer's --bf16 is mixed precision
-    return Recipe(
-        model=ModelPart(path=row["model"]),
-        dataset=(DatasetPart(path="rows"),),
-        method="full" if full else "qlora" if quantized else "lora",
-        lora=LoraPart(rank=int(row["rank"] or 16), target_modules=_targets(row["targets"])),
-        data=DataPart(max_length=int(row["seq_len"])),
-        training=TrainingPart(
-            batch_size=batch,
-            micro_batch_size=batch,
-            gradient_checkpointing="yes" if row["grad_ckpt"] == "true" else "no",
-            dtype=dtype,
-            base_precision="32" if mixed else "auto",
-        ),
-    )
+def options(row: dict[str, str], reading: Reading = USUAL) -> list[str]:
+    """What a person would ask `finetune-studio estimate` of the row, by its documented options."""
+    quantized = row["method"].startswith("QLoRA")
+    asked = {
+        "--method": "full" if row["method"] == "full" else "qlora" if quantized else "lora",
+        "--rank": row["rank"],
+        "--targets": "all-linear" if "all linear" in row["targets"] else row["targets"],
+        "--seq-len": row["seq_len"],
+        "--batch": row["micro_batch"],
+        "--checkpointing": "yes" if row["grad_ckpt"] == "true" else "no",
+        "--optimizer": "adamw",
+        "--dtype": "fp16" if row["dtype"] == "fp16" else "bf16",
+        "--attention": _attention(row) if reading.attention else "",
+        "--logits": _logits(row, reading),
+    }
+    return [word for name, value in asked.items() if value for word in (name, value)]
 
 
-def _targets(text: str) -> str | tuple[str, ...]:
-    if not text or "all linear" in text:
-        return "all-linear"
-    return tuple(name for short in text.split(",") for name in _TARGETS[short])
-
-
-def _ways(row: dict[str, str]) -> Ways:
-    attention: Literal["sdpa", "flash", "eager"] = "sdpa"
+def _attention(row: dict[str, str]) -> str:
     if "eager" in row["method"]:
-        attention = "eager"
-    elif "flash" in row["note"]:
-        attention = "flash"
-    chunked = "chunked" in row["note"].lower() or row["source"].startswith("torchtune")
-    return Ways(attention=attention, logits="chunked" if chunked else "full")
+        return "eager"
+    return "flash" if "flash" in row["note"] else "sdpa"
+
+
+def _logits(row: dict[str, str], reading: Reading) -> str:
+    noted = "chunked" in row["note"].lower()
+    return "chunked" if noted or row["id"].startswith(reading.chunked) else "full"
+
+
+def _estimate(row: dict[str, str], facts: ModelFacts, reading: Reading) -> Estimate:
+    parser = argparse.ArgumentParser()
+    wishes.add_settings(parser)
+    wanted, problems = wishes.read(parser.parse_args(options(row, reading)))
+    assert not problems, problems
+    plain = Recipe(model=ModelPart(path=row["model"]), dataset=(DatasetPart(path="rows"),))
+    recipe = wanted.applied(plain, shapes_of(facts.config))
+    step = msgspec.structs.replace(recipe.training, batch_size=wanted.batch or 1)
+    recipe = msgspec.structs.replace(recipe, training=step)
+    return memory.estimate(recipe, facts, _machine(row), advise=False, ways=wanted.ways)
 
 
 def _machine(row: dict[str, str]) -> Machine:

@@ -32,7 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `rows` rows of `length` tokens each, padding included; `learnt` of them are trained on (0: all)
     and steps of several micro-batches are `accumulating`. Attention by "rows" is this studio's own
     on a processor; `peft` has an adapter computed by peft's layers instead of the studio's.
-    Activations of `offload` bytes and more are kept in system memory (0: none are); with
+    With `zero` it is DeepSpeed's ZeRO that trains. Activations of `offload` bytes and more are kept in system memory (0: none are); with
     `immediate` each weight is updated as soon as its gradient is there.
     """
 
@@ -60,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     upcast: bool = False
     loss_bytes: int = 4
     copies: bool = False
+    zero: bool = False
     offload: int = 0
     immediate: bool = False
 
@@ -127,19 +128,24 @@ def _elsewhere(plan: Plan, recipe: Recipe) -> Plan:
     and residual stream are fp32; in float16 embeddings and lm_head too (peft,
     prepare_model_for_kbit_training). Where it goes with flash attention, which takes values of 16
     bits alone, all of it is in 16 bits, the loss included (Qwen's finetune.py with DeepSpeed's
-    fp16). A dtype of bfloat16 is that of weights that learn as well (torchtune, litgpt's bf16-true,
-    transformers' dtype); where these are fp32, weights and gradients in 16 bits are kept beside
-    them (ZeRO, arXiv 1910.02054).
+    fp16), and weights that learn are fp32 with copies in 16 bits and gradients in 16 bits beside
+    them (ZeRO, arXiv 1910.02054). Elsewhere a dtype of bfloat16 is that of weights that learn as
+    well (torchtune, litgpt's bf16-true, transformers' dtype); trainers that make logits in chunks
+    hold adapters in it too (torchtune, litgpt).
     """
     plan = msgspec.structs.replace(plan, peft=True, double_quantization=False)
     training = recipe.training
-    if plan.full and training.dtype == "bfloat16" and training.base_precision == "auto":
+    flash, bf16 = plan.attention == "flash", training.dtype == "bfloat16"
+    if bf16 and plan.logits == "chunked":
+        plan = msgspec.structs.replace(plan, adapter_bytes=2)
+    plan = msgspec.structs.replace(plan, zero=flash and (plan.full or plan.quantized == "nf4"))
+    if plan.full and bf16 and training.base_precision == "auto" and not flash:
         return msgspec.structs.replace(plan, weight_bytes=2, autocast=False)
     if plan.full:
         return msgspec.structs.replace(plan, copies=plan.compute_bytes < plan.weight_bytes)
     if plan.quantized != "nf4":
         return plan
-    if plan.attention == "flash":
+    if flash:
         return msgspec.structs.replace(plan, loss_bytes=2)
     wide = 4 if training.dtype == "float16" else plan.weight_bytes
     return msgspec.structs.replace(plan, upcast=True, autocast=False, weight_bytes=wide)
