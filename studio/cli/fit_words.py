@@ -43,10 +43,8 @@ def fitted_lines(fitted: Fitted | None, written: Path | None) -> list[str]:
         return []
     if fitted.fits and not fitted.changes:
         return ["Nothing has to be changed."]
-    told = [
-        f"  {change.text}: {size(change.saves_bytes)} less. {change.costs}"
-        for change in fitted.changes
-    ]
+    told = [f"  {change.text}: {_difference(change.saves_bytes)}. {change.costs}"
+            for change in fitted.changes]  # fmt: skip
     needed = size(fitted.estimate.needed_bytes)
     end = (
         f"Then it fits, with {needed} needed."
@@ -54,7 +52,14 @@ def fitted_lines(fitted: Fitted | None, written: Path | None) -> list[str]:
         else (f"Even then it doesn't fit: {needed} are needed. Choose a smaller model.")
     )
     where = [f"Written to {written}."] if written else []
-    return ["What makes it fit:" if fitted.fits else "What helps most:", *told, end, *where]
+    head = "What makes it fit:" if fitted.fits else "What helps most:"
+    if fitted.fits and any(change.saves_bytes < 0 for change in fitted.changes):
+        head, end = "What the room could be used for:", f"Then {needed} are needed."
+    return [head, *told, end, *where]
+
+
+def _difference(saves: int) -> str:
+    return f"{size(saves)} less" if saves >= 0 else f"{size(-saves)} more"
 
 
 def lines(found: Estimated) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
+import msgspec
+
 from studio.core.problem import Problem
 from studio.core.sizing.families import LIKE_LLAMA
 
@@ -27,7 +29,19 @@ _MORE = (
     "num_experts",
     "num_experts_per_tok",
     "moe_intermediate_size",
+    "decoder_sparse_step",
 )
+_VISION = ("hidden_size", "intermediate_size", "num_hidden_layers", "image_size", "patch_size")
+_SHARES = (
+    "partial_rotary_factor",
+    "rotary_pct",
+    "attention_dropout",
+    "hidden_dropout",
+    "attn_pdrop",
+    "resid_pdrop",
+    "embd_pdrop",
+)
+_ORIGINAL = "Take it from the model's own config.json."
 _MOST = 1 << 31
 
 
@@ -44,10 +58,39 @@ def problems(config: Mapping[str, Any]) -> list[Problem]:
     """
     nested = config.get("text_config")
     if isinstance(nested, Mapping):  # leaves out what the architecture takes for granted
-        return [*_kind(config), *_strange(nested, "text_config."), *_unequal(nested)]
+        return [*_kind(config), *_strange(nested, "text_config."), *_seeing(config)]
     strange = bool(_named(config)) and _named(config) not in _KNOWN
     missing = () if strange else _missing(config)
-    return [*_kind(config), *missing, *_strange(config), *_unequal(config)]
+    return [*_kind(config), *_parts(config), *missing, *_strange(config)]
+
+
+def _parts(config: Mapping[str, Any]) -> Iterator[Problem]:
+    for name in ("text_config", "vision_config"):
+        if config.get(name) is not None and not isinstance(config[name], Mapping):
+            yield _no_sense(name, name, config[name], "a config of its own")
+
+
+def _seeing(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """The config of what sees pictures beside the text model."""
+    vision = config.get("vision_config")
+    yield from _parts(config)
+    for name in _VISION if isinstance(vision, Mapping) else ():
+        value = vision.get(name) if isinstance(vision, Mapping) else None
+        if value is not None and not _is_size(value):
+            yield _no_sense(f"vision_config.{name}", name, value, "a whole number above 0")
+
+
+def _no_sense(field: str, name: str, value: object, wanted: str) -> Problem:
+    text = f"{name} is {_short(value)}; it has to be {wanted}."
+    return Problem(field=field, text=text, fix=_ORIGINAL)
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a huge number"
+    return text if len(text) <= 40 else f"{text[:38]} …"
 
 
 def _named(config: Mapping[str, Any]) -> str:
@@ -82,11 +125,19 @@ def _strange(config: Mapping[str, Any], where: str = "") -> Iterator[Problem]:
     for name in sorted(every.union(_WIDTH, _MORE)):
         value = config.get(name)
         if value is not None and not _is_size(value):
-            yield Problem(
-                field=where + name,
-                text=f"{name} is {value!r}; it has to be a whole number above 0.",
-                fix="Take the number from the model's own config.json.",
-            )
+            yield _no_sense(where + name, name, value, "a whole number above 0")
+    window = config.get("sliding_window")
+    if window is not None and window != 0 and not _is_size(window):
+        wanted = "a whole number of tokens, or null"
+        yield _no_sense(where + "sliding_window", "sliding_window", window, wanted)
+    for name in _SHARES:
+        value = config.get(name)
+        if value is not None and not _is_share(value):
+            yield _no_sense(where + name, name, value, "a number from 0 to 1")
+    tied = config.get("tie_word_embeddings")
+    if tied is not None and not isinstance(tied, bool):
+        yield _no_sense(where + "tie_word_embeddings", "tie_word_embeddings", tied, "true or false")
+    yield from (msgspec.structs.replace(one, field=where + one.field) for one in _unequal(config))
 
 
 def _unequal(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -104,6 +155,21 @@ def _unequal(config: Mapping[str, Any]) -> Iterator[Problem]:
             text=f"{keys} key and value heads don't divide {heads} heads.",
             fix="Correct one of the two.",
         )
+    experts = max(_size(config, "num_local_experts"), _size(config, "num_experts"))
+    chosen = _size(config, "num_experts_per_tok")
+    if experts and chosen > experts:
+        yield Problem(
+            field="num_experts_per_tok",
+            text=f"A token can't go to {chosen} of {experts} experts.",
+            fix="Correct one of the two.",
+        )
+    kinds, layers = config.get("layer_types"), _size(config, "num_hidden_layers")
+    if layers and isinstance(kinds, list) and len(kinds) != layers:
+        yield Problem(
+            field="layer_types",
+            text=f"layer_types names {len(kinds)} layers, and there are {layers}.",
+            fix="Correct one of the two.",
+        )
 
 
 def _size(config: Mapping[str, Any], name: str) -> int:
@@ -111,6 +177,10 @@ def _size(config: Mapping[str, Any], name: str) -> int:
     names = (name, *_SIZES.get(name, ()))
     found = (config.get(each) for each in names)
     return next((value for value in found if _is_size(value)), 0)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _is_size(value: object) -> TypeGuard[int]:

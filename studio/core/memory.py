@@ -76,6 +76,8 @@ def estimate(
     which of the machine's cards, else the one that it would use. `calibration` is measured peak
     over arithmetic on this machine.
     """
+    if text := _stored_quantized(model):
+        return Estimate(advice=(text,))
     shapes = shapes_of(model.config) if model else None
     if shapes is None:
         text = "Nothing is known of this model's architecture: measure it."
@@ -90,6 +92,19 @@ def estimate(
         return found
     advice = _advice(recipe, model, machine, longest)
     return msgspec.structs.replace(found, advice=advice)
+
+
+def _stored_quantized(model: ModelFacts | None) -> str:
+    """Why nothing can be said of weights that are stored in few bits (GPTQ, AWQ, …); "" of others:
+    how they would be held while training isn't said by how they are stored."""
+    stored = model.config.get("quantization_config") if model else None
+    if not stored:
+        return ""
+    how = stored.get("quant_method", "") if isinstance(stored, dict) else ""
+    return (
+        f"Its weights are stored quantized{f' ({how})' if how else ''}, and the studio doesn't "
+        "train on those: take the 16-bit original."
+    )
 
 
 def trainable(recipe: Recipe, shapes: Shapes) -> int:

@@ -211,6 +211,26 @@ def test_a_config_that_makes_no_sense_names_every_field(nowhere: Home, tmp_path:
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{not json", "is no JSON: line 1"),
+        ("", "is no JSON: line 1"),
+        ("[1, 2]", "holds no config of a model"),
+        ("{}", "says nothing of a model"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_json_file_that_is_no_config_is_said_to_be_none(
+    nowhere: Home, tmp_path: Path, content: str, said: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(content, "utf-8")
+    found = ask(nowhere, "estimate", path, "--gpu-gb", "24")
+    assert found.code == 1
+    assert said in found.error["text"]
+
+
 def test_layers_that_are_not_there_are_named(nowhere: Home, config: Path) -> None:
     said = ask(nowhere, "estimate", config, "--targets", "q,w_proj,embed")
     assert said.code == 1
@@ -272,6 +292,25 @@ def test_what_makes_it_fit_is_told_and_written(home: Home, config: Path, tmp_pat
     people = call(home, "estimate", *words, "--fit")
     assert "What makes it fit:" in people.out
     assert "Then it fits" in people.out
+
+
+def test_what_room_could_be_used_for_is_told_and_written(
+    home: Home, config: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "larger.yaml"
+    words = [config, "--method", "qlora", "--checkpointing", "yes", "--gpu-gb", "48"]
+    said = ask(home, "estimate", *words, "--use-room", "--out", out)
+    fitted = said.result["fitted"]
+    assert fitted["fits"]
+    fields = [change["field"] for change in fitted["changes"]]
+    assert fields[:2] == ["method", "training.gradient_checkpointing"]
+    assert all(change["saves_bytes"] < 0 for change in fitted["changes"])
+    assert yaml.safe_load(out.read_text("utf-8"))["method"] == "lora"
+    people = call(home, "estimate", *words, "--use-room").out
+    assert "What the room could be used for:" in people
+    assert "more." in people
+    both = ask(home, "estimate", *words, "--use-room", "--fit")
+    assert both.error["problems"][0]["field"] == "--use-room"
 
 
 def test_without_a_card_there_is_nothing_to_fit(nowhere: Home, config: Path) -> None:

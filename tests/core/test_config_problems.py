@@ -73,3 +73,38 @@ def test_a_text_model_inside_may_leave_out_what_its_architecture_says() -> None:
 )
 def test_a_config_is_told_from_a_recipe(data: object, config: bool) -> None:
     assert config_problems.looks_like_config(data) is config
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sliding_window", -3),
+        ("sliding_window", "wide"),
+        ("tie_word_embeddings", "yes"),
+        ("partial_rotary_factor", 50),
+        ("attention_dropout", "a little"),
+        ("decoder_sparse_step", 0),
+        ("layer_types", ["full_attention"]),
+        ("text_config", "x"),
+    ],
+)
+def test_what_is_rarely_said_has_to_make_sense_too(field: str, value: object) -> None:
+    assert fields(SOUND | {field: value}) == [field]
+    assert fields(SOUND | {field: None}) == []
+
+
+def test_a_token_goes_to_no_more_experts_than_there_are() -> None:
+    experts = {"num_local_experts": 8, "num_experts_per_tok": 2}
+    assert fields(SOUND | experts) == []
+    assert fields(SOUND | experts | {"num_experts_per_tok": 9}) == ["num_experts_per_tok"]
+
+
+def test_what_sees_pictures_is_looked_at_as_well() -> None:
+    whole = {"model_type": "gemma3", "text_config": {}, "vision_config": {"patch_size": 0}}
+    assert fields(whole) == ["vision_config.patch_size"]
+    assert fields(whole | {"vision_config": 5}) == ["vision_config"]
+
+
+def test_a_huge_value_is_not_said_in_full() -> None:
+    [problem] = config_problems.problems(SOUND | {"hidden_size": 10**5000})
+    assert len(problem.text) < 120

@@ -181,6 +181,14 @@ def test_the_reserve_counts_as_taken() -> None:
     assert memory.estimate(recipe(), SMALL, machine).verdict != "fits"
 
 
+@pytest.mark.parametrize("stored", [{"quant_method": "gptq", "bits": 4}, {"bits": 4}, "awq"])
+def test_weights_that_are_stored_quantized_are_never_guessed(stored: object) -> None:
+    model = msgspec.structs.replace(SMALL, config=SMOLLM2_135M | {"quantization_config": stored})
+    found = memory.estimate(recipe("qlora"), model)
+    assert (found.verdict, found.expected_bytes) == ("unknown", 0)
+    assert "16-bit original" in found.advice[0]
+
+
 def test_an_unknown_architecture_is_never_guessed() -> None:
     strange = ModelFacts(path="m", config=SMOLLM2_135M | {"model_type": "mamba"})
     found = memory.estimate(recipe(), strange, cpu())

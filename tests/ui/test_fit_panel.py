@@ -251,6 +251,36 @@ class TestMakeItFit:
         assert advice.isHidden()
 
 
+class TestRoomThatIsLeft:
+    def test_what_it_could_be_used_for_is_offered_taken_and_undone(
+        self, large: NewRunPage, machine: Machine, qtbot: QtBot, answer: Any
+    ) -> None:
+        draft, buttons = large.draft, large.panel.buttons
+        draft.set("method", "qlora")
+        assert buttons.use.isHidden()
+        draft.know_machine(with_cards(machine, card(48, 2)), GIB // 2)
+        qtbot.waitUntil(buttons.use.isVisible)
+        assert buttons.fit.isHidden()
+        said = answer("apply")
+        click(qtbot, buttons.use)
+        assert "still stays below" in said[0]
+        assert any("16 bits instead of 4: takes" in line for line in said[1:])
+        assert draft.recipe.method == "lora"
+        assert draft.estimate.verdict == "fits"
+        qtbot.waitUntil(buttons.use.isHidden)
+        click(qtbot, buttons.undo)
+        assert draft.recipe.method == "qlora"
+
+    def test_nothing_is_offered_where_it_does_not_fit(
+        self, large: NewRunPage, machine: Machine, qtbot: QtBot
+    ) -> None:
+        large.draft.set("method", "qlora")
+        large.draft.know_machine(with_cards(machine, card(48, 2)), GIB // 2)
+        qtbot.waitUntil(large.panel.buttons.use.isVisible)
+        large.draft.know_machine(with_cards(machine, card(2, 1)), GIB // 2)
+        assert large.panel.buttons.use.isHidden()
+
+
 class TestPlanning:
     def test_a_known_card_is_planned_for_and_a_start_checks_this_machine(
         self, large: NewRunPage, qtbot: QtBot

@@ -52,6 +52,26 @@ class TestSettings:
         type_over(qtbot, step.form.fields["training.keep_checkpoints"], "0")
         assert step.form.fields["training.keep_checkpoints"].problems()
 
+    def test_what_moves_memory_elsewhere_can_be_set(self, chosen: NewRunPage, qtbot: QtBot) -> None:
+        chosen.draft.set("method", "full")
+        chosen.go(3)
+        step = chosen.step(3)
+        assert isinstance(step, HyperStep)
+        click(qtbot, step.more)
+        for name in ("offload_activations", "optimizer_in_backward"):
+            field = step.form.fields[f"training.{name}"]
+            box = field.editor
+            assert isinstance(box, ComboBox)
+            box.setFocus()
+            qtbot.keyClick(box, Qt.Key.Key_Down)
+            box.activated.emit(box.currentIndex())
+            assert getattr(chosen.draft.recipe.training, name) is True
+        [clipped] = step.form.fields["training.optimizer_in_backward"].problems()
+        assert clipped.fix.startswith("Set Clip gradients at to 0, which never clips")
+        assert clipped.fix.endswith("set Update while going backward to No.")
+        type_over(qtbot, step.form.fields["training.max_grad_norm"], "0")
+        assert step.form.fields["training.optimizer_in_backward"].problems() == ()
+
     def test_everything_can_be_shown(self, chosen: NewRunPage, qtbot: QtBot) -> None:
         chosen.go(3)
         step = chosen.step(3)

@@ -12,7 +12,7 @@ from studio.cli import fit_words, wishes
 from studio.cli.console import Console
 from studio.client import actions
 from studio.client.actions import Estimated
-from studio.core.autofit import Fitted, make_it_fit
+from studio.core.autofit import Fitted, make_it_fit, make_use_of
 from studio.core.errors import StudioError
 from studio.core.facts import DatasetReport, ModelFacts
 from studio.core.problem import Problem
@@ -50,7 +50,10 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     )
     wishes.add_settings(one)
     one.add_argument("--fit", action="store_true", help="list the changes that make it fit")
-    one.add_argument("--out", type=Path, metavar="FILE", help="write the recipe that fits")
+    one.add_argument(
+        "--use-room", action="store_true", help="list what room that is left could be used for"
+    )
+    one.add_argument("--out", type=Path, metavar="FILE", help="write the recipe with the changes")
     one.add_argument(
         "--measure", action="store_true", help="take real steps of the longest batch as well"
     )
@@ -117,11 +120,13 @@ def _asked(home: Home, options: argparse.Namespace) -> tuple[Wishes, Recipe, Mod
 
 
 def _config_alone(options: argparse.Namespace) -> Path | None:
-    """The config.json that was given instead of a recipe or a model."""
+    """The config.json that was given instead of a recipe or a model, sound or not."""
     path = options.recipe or (options.model and Path(options.model))
-    if not path or not path.is_file() or actions.read_config(path) is None:
+    if not path or not Path(path).is_file():
         return None
-    return Path(path)
+    is_one = actions.read_config(Path(path)) is not None
+    is_meant = Path(path).suffix == ".json" and not actions.may_be_recipe(Path(path))
+    return Path(path) if is_one or is_meant else None
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
@@ -156,9 +161,13 @@ def _contradictions(options: argparse.Namespace) -> list[Problem]:
         text = "A config without weights can't be measured."
         fix = "Give a recipe or a model's folder, or leave out --measure."
         found.append(Problem(field="--measure", text=text, fix=fix))
-    if options.out is not None and not options.fit:
-        fix = "Add --fit, or leave out --out."
-        found.append(Problem(field="--out", text="Only --fit makes a recipe.", fix=fix))
+    if options.fit and options.use_room:
+        text = "A run can't be made smaller and larger at once."
+        found.append(Problem(field="--use-room", text=text, fix="Leave out one of the two."))
+    if options.out is not None and not (options.fit or options.use_room):
+        fix = "Add one of them, or leave out --out."
+        text = "Only --fit and --use-room make a recipe."
+        found.append(Problem(field="--out", text=text, fix=fix))
     if options.out is not None and options.out.exists():
         text = f"{options.out} is there already."
         found.append(Problem(field="--out", text=text, fix="Give another name."))
@@ -179,21 +188,20 @@ def _dataset(home: Home, recipe: Recipe, model: Path) -> DatasetReport | None:
 def _fitted(
     options: argparse.Namespace, wanted: Wishes, found: Estimated, dataset: DatasetReport | None
 ) -> Fitted | None:
-    """What makes it fit, where that is asked for; written down where that is asked for too."""
-    if not options.fit:
+    """What makes it fit, or uses the room, where that is asked for; written down where that is
+    asked for too."""
+    if not (options.fit or options.use_room):
         return None
     if found.machine is None:
         fix = "Name a card with --gpu-gb or --card."
         raise StudioError("No card to fit", "A config without weights can't be run here.", fix)
-    fitted = make_it_fit(
-        found.recipe,
-        found.model,
-        found.machine,
-        dataset.max_tokens if dataset else 0,
-        lengths=dataset.lengths if dataset else None,
-        ways=wanted.ways,
-        calibration=found.ratio,
-    )
+    longest = dataset.max_tokens if dataset else 0
+    asked = (found.recipe, found.model, found.machine, longest)
+    how: dict[str, Any] = {"ways": wanted.ways, "calibration": found.ratio}
+    if options.use_room:
+        fitted = make_use_of(*asked, **how)
+    else:
+        fitted = make_it_fit(*asked, lengths=dataset.lengths if dataset else None, **how)
     if options.out is not None:
         write_whole(options.out, to_yaml(fitted.recipe))
     return fitted

@@ -12,6 +12,7 @@ from studio.client.actions.doctor import Finding, diagnose
 from studio.client.actions.estimating import (
     Estimated,
     estimate,
+    may_be_recipe,
     model_facts,
     read_config,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "install_parts",
     "load",
     "machine_now",
+    "may_be_recipe",
     "measure",
     "merge",
     "mix",

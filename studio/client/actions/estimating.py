@@ -92,7 +92,7 @@ def facts_of_config(path: Path) -> ModelFacts:
     if config is None:
         raise StudioError(
             "No model's config",
-            f"{path} is no config.json of a model.",
+            f"{path.name} {_why_no_config(path)}.",
             "Give a model folder, or the config.json of one.",
         )
     kind = str(config.get("model_type", ""))
@@ -101,11 +101,35 @@ def facts_of_config(path: Path) -> ModelFacts:
 
 def read_config(path: Path) -> dict[str, object] | None:
     """The content of a file that is a model's config.json; None for any other file."""
+    data = _json(path)
+    return data if config_problems.looks_like_config(data) else None
+
+
+def may_be_recipe(path: Path) -> bool:
+    """Whether a .json file holds what a recipe's fields would be."""
+    data = _json(path)
+    return isinstance(data, dict) and not {"model", "dataset", "version"}.isdisjoint(data)
+
+
+def _json(path: Path) -> object:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return data if config_problems.looks_like_config(data) else None
+
+
+def _why_no_config(path: Path) -> str:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        return "can't be read"
+    except RecursionError:
+        return "can't be read: it is nested too deeply"
+    except json.JSONDecodeError as error:
+        return f"is no JSON: line {error.lineno} can't be read"
+    except ValueError:
+        return "is no text in UTF-8"
+    return "says nothing of a model" if isinstance(data, dict) else "holds no config of a model"
 
 
 def _costs(

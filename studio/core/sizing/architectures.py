@@ -13,6 +13,7 @@ from studio.core.sizing.fields import Fields, MissingError
 from studio.core.sizing.llama_like import LlamaLike
 from studio.core.sizing.others import falcon, gpt2, gpt_neox
 from studio.core.sizing.shapes import Shapes
+from studio.core.sizing.towers import siglip
 
 NESTED = {"gemma3": "gemma3_text"}
 """Models of text and pictures whose text model is known: its model_type."""
@@ -40,12 +41,23 @@ def _shapes(encoded: bytes) -> Shapes | None:
     config: dict[str, Any] = msgspec.json.decode(encoded)
     kind = str(config.get("model_type", ""))
     text = config.get("text_config")
-    if kind in NESTED:
+    whole, nested = config, kind in NESTED
+    if nested:
         kind, config = NESTED[kind], text if isinstance(text, dict) else {}
     try:
+        if nested:
+            return _with_tower(kind, config, whole)
         if traits := LIKE_LLAMA.get(kind):
             return LlamaLike(kind, Fields(config, traits.defaults), traits).shapes()
         other = _OTHERS.get(kind)
         return other(config) if other else None
     except (MissingError, ZeroDivisionError):
         return None
+
+
+def _with_tower(kind: str, text: dict[str, Any], whole: dict[str, Any]) -> Shapes:
+    """A text model and what sees pictures beside it, which transformers loads as well."""
+    traits, vision = LIKE_LLAMA[kind], whole.get("vision_config")
+    shapes = LlamaLike(kind, Fields(text, traits.defaults), traits).shapes()
+    tower = siglip(vision if isinstance(vision, dict) else {}, shapes.hidden)
+    return msgspec.structs.replace(shapes, tower=tower)

@@ -42,8 +42,13 @@ def value_bytes(plan: Plan) -> int:
 
 
 def adapter_bytes(shapes: Shapes, plan: Plan) -> int:
-    """The adapter's own weights; none in full fine-tuning."""
-    return 0 if plan.full else plan.adapter_bytes * trainable(shapes, plan)
+    """The adapter's own weights; none in full fine-tuning. Those on a tower never get a gradient,
+    since text doesn't go through it."""
+    if plan.full:
+        return 0
+    still = shapes.tower.targeted(plan.targets) if shapes.tower else ()
+    beside = sum(plan.rank * (one.inputs + one.outputs) * one.count for one in still)
+    return plan.adapter_bytes * (trainable(shapes, plan) + beside)
 
 
 def gradient_bytes(shapes: Shapes, plan: Plan) -> int:

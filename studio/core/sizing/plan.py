@@ -31,9 +31,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     `autocast`: weights that learn are fp32 and are cast for each product. A micro-batch has
     `rows` rows of `length` tokens each, padding included; `learnt` of them are trained on (0: all)
     and steps of several micro-batches are `accumulating`. Attention by "rows" is this studio's own
-    on a processor; `peft` has an adapter computed by peft's layers instead of the studio's.
-    With `zero` it is DeepSpeed's ZeRO that trains. Activations of `offload` bytes and more are kept in system memory (0: none are); with
-    `immediate` each weight is updated as soon as its gradient is there.
+    on a processor; `peft` has an adapter computed by peft's layers instead of the studio's, `zero`
+    is DeepSpeed's ZeRO. Activations of `offload` bytes and more are kept in system memory (0: none
+    are); with `immediate` each weight is updated as soon as its gradient is there.
     """
 
     method: Method

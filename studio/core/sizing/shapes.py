@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 Norm = Literal["rms", "rms+1", "layer"]
-Role = Literal["attention", "mlp", "gate"]
+Role = Literal["attention", "mlp", "gate", "tower"]
 ADAPTED_EXPERTS = ("mixtral", "qwen3_moe")
 """Models whose experts were linear layers once: peft puts adapters on them for "all-linear"."""
 QkNorm = Literal["", "head", "each", "all"]
@@ -48,6 +48,25 @@ class Tensor(msgspec.Struct, frozen=True, kw_only=True):
         return prod(self.shape) * self.count
 
 
+class Tower(msgspec.Struct, frozen=True, kw_only=True):
+    """What sees pictures beside the text model (towers.py)."""
+
+    linears: tuple[Linear, ...]
+    others: tuple[Tensor, ...]
+
+    @property
+    def parameters(self) -> int:
+        """All its weights."""
+        biases = sum(one.outputs * one.count for one in self.linears if one.bias)
+        return sum(one.values for one in (*self.linears, *self.others)) + biases
+
+    def targeted(self, targets: str | tuple[str, ...]) -> tuple[Linear, ...]:
+        """The layers that an adapter with these targets is put on."""
+        return tuple(
+            one for one in self.linears if targets == "all-linear" or one.module in names(targets)
+        )
+
+
 class Shapes(msgspec.Struct, frozen=True, kw_only=True):
     """Sizes in values. `linears` are the decoder layers' linear layers, lm_head aside, and
     `others` all parameters besides their weights and biases: norms, embeddings, lm_head unless
@@ -59,7 +78,7 @@ class Shapes(msgspec.Struct, frozen=True, kw_only=True):
     many values of a head turn with the position, 0 where `positions` are learnt. `windows` has
     each layer's window in tokens, 0 for none. A cap of 0 is none. `sparse_layers` of the layers
     have `experts`, of which a token goes through `experts_per_token`, and a shared one
-    `shared_intermediate` wide.
+    `shared_intermediate` wide. A `tower` isn't among all these.
     """
 
     kind: str
@@ -97,6 +116,7 @@ class Shapes(msgspec.Struct, frozen=True, kw_only=True):
     expert_intermediate: int = 0
     shared_intermediate: int = 0
     sparse_layers: int = 0
+    tower: Tower | None = None
 
     @property
     def linear(self) -> int:

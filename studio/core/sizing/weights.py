@@ -9,19 +9,21 @@ _BLOCK, _STATISTICS_BLOCK = 64, 256
 
 
 def weights_bytes(shapes: Shapes, plan: Plan) -> int:
-    """All weights. bitsandbytes quantizes the layers' linear layers: embeddings, lm_head, norms,
-    biases, routers and experts that are stored as one tensor stay as they are (transformers,
-    integrations/bitsandbytes.py)."""
+    """All weights, a tower's too. bitsandbytes quantizes the layers' linear layers: embeddings,
+    lm_head, norms, biases, routers and experts that are stored as one tensor stay as they are
+    (transformers, integrations/bitsandbytes.py)."""
+    tower = shapes.tower.parameters if shapes.tower else 0
     if not plan.quantized:
         beside = plan.compute_bytes if plan.copies else 0
-        return shapes.parameters * (plan.weight_bytes + beside)
-    rest = (shapes.parameters - shapes.linear) * plan.weight_bytes
+        return shapes.parameters * (plan.weight_bytes + beside) + tower * plan.weight_bytes
+    linear = sum(one.values for one in _quantized(shapes))
+    rest = (shapes.parameters + tower - linear) * plan.weight_bytes
     return rest + quantized_bytes(shapes, plan)
 
 
 def quantized_bytes(shapes: Shapes, plan: Plan) -> int:
     """The quantized layers' weights with their constants."""
-    return sum(_quantized_bytes(one, plan) * one.count for one in shapes.linears)
+    return sum(_quantized_bytes(one, plan) * one.count for one in _quantized(shapes))
 
 
 def nf4_bytes(values: int, double: bool = True) -> int:
@@ -39,6 +41,10 @@ def nf4_bytes(values: int, double: bool = True) -> int:
 def int8_bytes(linear: Linear) -> int:
     """A weight in LLM.int8 (arXiv 2208.07339): a byte a value, a scale for each output."""
     return linear.inputs * linear.outputs + 4 * linear.outputs
+
+
+def _quantized(shapes: Shapes) -> tuple[Linear, ...]:
+    return shapes.linears + (shapes.tower.linears if shapes.tower else ())
 
 
 def _quantized_bytes(linear: Linear, plan: Plan) -> int:

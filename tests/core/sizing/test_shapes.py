@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from studio.core.sizing.architectures import shapes_of
+from studio.core.sizing.learning import adapter_bytes, gradient_bytes
+from studio.core.sizing.plan import Plan
 from studio.core.sizing.shapes import Shapes
+from studio.core.sizing.weights import weights_bytes
 from tests.core.sizing.configs import DEFAULTS, SMALL
 from tests.core.sizing.real import model_of, parameter_shapes
 
@@ -104,3 +108,25 @@ def test_what_cannot_be_read_is_unknown(broken: dict[str, Any]) -> None:
 def test_nothing_is_known_of_nothing() -> None:
     assert shapes_of({}) is None
     assert shapes_of({"model_type": "gemma3", "text_config": None}) is not None
+
+
+@pytest.mark.parametrize("head", [True, False])
+def test_what_sees_pictures_is_counted_beside_the_text_model(head: bool) -> None:
+    vision = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2}
+    vision |= {"num_attention_heads": 4, "image_size": 28, "patch_size": 14}
+    text = SMALL["gemma3_text"] | {"model_type": "gemma3_text"}
+    whole = {
+        "model_type": "gemma3",
+        "text_config": text,
+        "vision_config": vision | {"vision_use_head": head},
+    }
+    shapes, real = known(whole), model_of(whole)
+    assert shapes.tower is not None
+    count = sum(weight.numel() for weight in real.parameters())
+    assert shapes.parameters + shapes.tower.parameters == count
+    plan = Plan(method="lora", rank=3)
+    assert weights_bytes(shapes, plan) == 2 * count
+    adapted = get_peft_model(real, LoraConfig(r=3, target_modules="all-linear"))
+    learnt = sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
+    assert adapter_bytes(shapes, plan) == 4 * learnt
+    assert gradient_bytes(shapes, plan) < 4 * learnt

@@ -116,6 +116,13 @@ class Reckoning(QObject):
             calibration=self.ratio,
         )
 
+    def make_use_of_room(self) -> Fitted:
+        """What room that is left could be used for."""
+        around = self.around
+        return autofit.make_use_of(
+            self.recipe, self.model, around.target, self.longest, calibration=self.ratio
+        )
+
     @property
     def recommendation(self) -> advice.Recommendation | None:
         """The method for this model, with rows no longer than they really are; reckoned for those

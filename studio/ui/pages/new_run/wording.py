@@ -78,7 +78,7 @@ def _any(names: set[str]) -> str:
 # plain words such as "rank" or "method" are names only where something is set
 _FIELDS = re.compile(rf"\b{_any({*LABELS, *_SHORT} - {n for n in _SHORT if '_' not in n})}\b")
 _SETS = re.compile(rf"\b([Ss]et|or) {_any(set(_SHORT))}(?= to )")
-_USED = re.compile(rf"\b(to|as|of|or) {_any(set(_VALUES))}(?=[ ,.;])")
+_USED = re.compile(rf"\b(to|as|of|or) {_any(set(_VALUES))}(?! fine-tuning)(?=[ ,.;])")
 
 
 def label_of(field: str) -> str:

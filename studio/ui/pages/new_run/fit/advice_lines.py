@@ -1,10 +1,11 @@
-"""What to change when it doesn't fit: Make it fit, its undoing, and single changes in words."""
+"""What to change: Make it fit, or use what room is left; its undoing; single changes in words."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QWidget
 
+from studio.core.autofit import Fitted
 from studio.ui.pages.new_run.draft import RecipeDraft
 from studio.ui.pages.new_run.fit.fit_dialog import FitDialog
 from studio.ui.pages.new_run.wording import sentence
@@ -16,7 +17,8 @@ SOON = 150
 
 
 class FitButtons(QWidget):
-    """“Make it fit”, and the way back; hidden while it fits and there is nothing to undo."""
+    """“Make it fit” or “Use the room that is left”, and the way back; hidden where none of them
+    has something to do. Whether there is a use for room is looked up a little after a change."""
 
     def __init__(self, draft: RecipeDraft) -> None:
         super().__init__()
@@ -25,24 +27,47 @@ class FitButtons(QWidget):
         self.fit.clicked.connect(self.make_it_fit)
         self.undo = Button("Undo the changes", icon_name="refresh")
         self.undo.clicked.connect(draft.undo)
-        self.setLayout(column(self.fit, self.undo, 2, spacing=6))
+        self.use = Button("Use the room that is left", icon_name="zap")
+        self.use.clicked.connect(self.use_room)
+        self._useful = False
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SOON)
+        self._soon.timeout.connect(self._look_for_use)
+        self.setLayout(column(self.fit, self.use, self.undo, 2, spacing=6))
         self.hide()
 
     def refresh(self) -> None:
         """Show the buttons that have something to do."""
-        short = self._draft.estimate.verdict in ("tight", "too big")
-        for widget, wanted in (
-            (self.fit, short),
-            (self.undo, self._draft.can_undo),
-            (self, short or self._draft.can_undo),
-        ):
+        verdict = self._draft.estimate.verdict
+        if verdict == "fits":
+            self._soon.start()
+        else:
+            self._soon.stop()
+            self._useful = False
+        self._show(verdict in ("tight", "too big"))
+
+    def _show(self, short: bool) -> None:
+        undo = self._draft.can_undo
+        shown = {self.fit: short, self.use: self._useful, self.undo: undo}
+        for widget, wanted in {**shown, self: any(shown.values())}.items():
             if widget.isHidden() == wanted:
                 widget.setVisible(wanted)
 
+    def _look_for_use(self) -> None:
+        self._useful = bool(self._draft.make_use_of_room().changes)
+        self._show(short=False)
+
     def make_it_fit(self) -> None:
         """Ask for the changes that make it fit, and take them on yes."""
+        self._offer(self._draft.make_it_fit())
+
+    def use_room(self) -> None:
+        """Ask for the changes that make use of room, and take them on yes."""
+        self._offer(self._draft.make_use_of_room())
+
+    def _offer(self, fitted: Fitted) -> None:
         draft = self._draft
-        fitted = draft.make_it_fit()
         dialog = FitDialog(self.window(), fitted, draft.estimate.available_bytes)
         if dialog.ask() == "apply":
             draft.take_over(fitted.recipe)

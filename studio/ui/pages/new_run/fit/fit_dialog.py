@@ -1,4 +1,4 @@
-"""“Make it fit”: the changes it takes, each with what it saves and costs, and a question."""
+"""Changes that make it fit, or that use what room is left, each with its price; a question."""
 
 from __future__ import annotations
 
@@ -41,15 +41,21 @@ class _Change(Card):
         super().__init__("raised", margin=12, spacing=3)
         head = row(spacing=10)
         head.addWidget(label(sentence(text), "b", wrap=True), 1)
-        head.addLayout(column(Pill(f"saves {say.size(saves)}", "ok"), None))
+        what = f"saves {say.size(saves)}" if saves >= 0 else f"takes {say.size(-saves)}"
+        head.addLayout(column(Pill(what, "ok" if saves >= 0 else "plain"), None))
         said = sentence(costs)
         self.add(head, label(said[:1].upper() + said[1:], "mute", wrap=True))
-        self.setAccessibleName(f"{text}: saves {say.size(saves)}. {costs}")
+        self.setAccessibleName(f"{text}: {what}. {costs}")
 
 
 def _said(fitted: Fitted, room_bytes: int) -> tuple[str, str]:
     room = say.size(room_bytes)
     after = say.size(fitted.estimate.needed_bytes)
+    if fitted.fits and any(change.saves_bytes < 0 for change in fitted.changes):
+        return "Use the room that is left", (
+            f"With these changes the run still stays below {after}, and {room} are free. Each "
+            "makes it faster or better. You can undo it all."
+        )
     if fitted.fits and fitted.changes:
         return "Make it fit", (
             f"With these changes the run stays below {after}, and {room} are free. What costs "
