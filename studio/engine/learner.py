@@ -178,7 +178,7 @@ class Learner:
         assert self._early is not None
         self.control.listen()
         loss = self._forward(batches[0], trained)
-        value = float(loss)
+        value = float(loss.detach())
         if not math.isfinite(value):
             return value, math.nan, True
         self.phase("backward")
