@@ -9,6 +9,7 @@ from tests.support.published import GB, Compared, Reading, compared
 READINGS = {
     "attention isn't passed on": Reading(attention=False),
     "chunked where the note says so": Reading(chunked=()),
+    "levers are passed on": Reading(levers=True),
     "all beside what is expected": Reading(metric=False),
 }
 

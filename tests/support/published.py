@@ -46,12 +46,13 @@ _CAPABILITIES = {"T4": (7, 5), "A10G": (8, 6), "L40S": (8, 9)}
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """How a person takes a row: `attention` is passed on, rows of sources that begin with `chunked`
-    have chunked logits though their notes don't say so, and `metric` is minded (else every peak is
-    compared with what is expected)."""
+    have chunked logits though their notes don't say so, `metric` is minded (else every peak is
+    compared with what is expected), and `levers` (offloading, early updates) are passed on."""
 
     attention: bool = True
     chunked: tuple[str, ...] = ("tt",)
     metric: bool = True
+    levers: bool = False
 
 
 USUAL = Reading()
@@ -142,7 +143,13 @@ def options(row: dict[str, str], reading: Reading = USUAL) -> list[str]:
         "--attention": _attention(row) if reading.attention else "",
         "--logits": _logits(row, reading),
     }
-    return [word for name, value in asked.items() if value for word in (name, value)]
+    words = [word for name, value in asked.items() if value for word in (name, value)]
+    return [*words, *_levers(row)] if reading.levers else words
+
+
+def _levers(row: dict[str, str]) -> list[str]:
+    offload = ["--offload"] if "offload" in row["note"] else []
+    return [*offload, "--optimizer-in-backward"] if "in_bwd" in row["optimizer"] else offload
 
 
 def _attention(row: dict[str, str]) -> str:
