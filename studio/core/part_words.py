@@ -29,7 +29,8 @@ PART_WORDS: dict[str, PartWords] = {
     "gradients": PartWords(
         title="Gradients",
         what="For every number that learns, which way to move it after this step.",
-        shrink="Let less learn: LoRA instead of full fine-tuning, or a lower rank.",
+        shrink="Let less learn: LoRA instead of full fine-tuning, or a lower rank. Full "
+        "fine-tuning that never clips can use each up as it comes.",
     ),
     "optimizer": PartWords(
         title="Optimizer",
@@ -41,7 +42,7 @@ PART_WORDS: dict[str, PartWords] = {
         title="Activations",
         what="Results of every layer for the rows at hand, kept until the way back has used them.",
         shrink="Gradient checkpointing keeps only a few and computes the rest again; smaller "
-        "micro-batches or shorter rows need fewer.",
+        "micro-batches or shorter rows need fewer, and a card can keep them in system memory.",
     ),
     "logits": PartWords(
         title="Logits",

@@ -149,6 +149,8 @@ def _nothing(draft: RecipeDraft) -> str:
         if problem is not None:
             return "What this model takes shows when it is on this machine."
         return "Reading the model."
+    if draft.model.config.get("quantization_config"):
+        return " ".join(draft.estimate.advice)
     return (
         "This kind of model isn't one that the studio can reckon with. Measure it on the Review "
         "step to see what it takes."

@@ -1,4 +1,4 @@
-"""For one part of an estimate: the one change that makes it smallest."""
+"""For one part of an estimate: the one change that makes it small."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from studio.core.savings import savings
 
 WORTH = 0.05
 """A change that takes less than this share of a part isn't offered for it."""
+NEARLY = 0.8
+"""A milder change is offered that takes this share of what the best one would."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Shrink:
 def best_for(
     part: str, recipe: Recipe, estimate: Estimate, reckon: Callable[[Recipe], Estimate]
 ) -> Shrink | None:
-    """The change that takes most off this part and makes the whole smaller; None without one.
+    """The mildest change that takes nearly as much off this part as any does, and makes the whole
+    smaller; None without one.
 
     `reckon` estimates a recipe as `estimate` was: on the same machine, with the same rows.
     """
@@ -38,4 +41,5 @@ def best_for(
         whole = estimate.needed_bytes - other.needed_bytes
         if less > now * WORTH and whole > 0:
             found.append(Shrink(text, changed, less, whole))
-    return max(found, key=lambda each: each.part_bytes, default=None)
+    most = max((each.part_bytes for each in found), default=0)
+    return next((each for each in found if each.part_bytes >= NEARLY * most), None)
