@@ -87,11 +87,13 @@ def make_use_of(
     ways: Ways = Ways(),
     calibration: float = 1.0,
     card: int | None = None,
+    most: int = 0,
 ) -> Fitted:
     """The other way: what room that is left could be used for, as long as the run still fits.
 
-    A 16-bit base, activations kept, states in 32 bits, larger micro-batches. A recipe that
-    doesn't fit, or with nothing to gain, comes back as it is.
+    A 16-bit base, activations kept on the card, states in 32 bits, larger micro-batches; at `most`
+    so many of them (0: all). A recipe that doesn't fit, or with nothing to gain, comes back as it
+    is.
     """
 
     def reckon(other: Recipe) -> Estimate:
@@ -102,6 +104,8 @@ def make_use_of(
     estimate, changes = reckon(recipe), list[Change]()
     fits = estimate.verdict == "fits"
     for field, step in _uses(recipe, estimate) if fits else ():
+        if most and len(changes) == most:
+            break
         more = changed(recipe, field, step.value)
         taking = reckon(more)
         if taking.verdict == "fits":

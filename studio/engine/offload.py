@@ -111,7 +111,8 @@ class _Moving(saved_tensors_hooks):
 
 
 def _unpack(kept: Any) -> torch.Tensor:
-    return kept.tensor() if isinstance(kept, _View) else kept
+    tensor: torch.Tensor = kept.tensor() if isinstance(kept, _View) else kept
+    return tensor
 
 
 def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
@@ -119,4 +120,5 @@ def _bytes_of(storage: torch.UntypedStorage) -> torch.Tensor:
 
 
 def _key(tensor: torch.Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    key: int = tensor.untyped_storage()._cdata
+    return key

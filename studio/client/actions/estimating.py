@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -101,7 +102,7 @@ def facts_of_config(path: Path) -> ModelFacts:
 
 def read_config(path: Path) -> dict[str, object] | None:
     """The content of a file that is a model's config.json; None for any other file."""
-    data = _json(path)
+    data: dict[str, object] = _json(path)
     return data if config_problems.looks_like_config(data) else None
 
 
@@ -111,7 +112,7 @@ def may_be_recipe(path: Path) -> bool:
     return isinstance(data, dict) and not {"model", "dataset", "version"}.isdisjoint(data)
 
 
-def _json(path: Path) -> object:
+def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

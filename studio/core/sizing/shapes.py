@@ -58,7 +58,8 @@ class Tower(msgspec.Struct, frozen=True, kw_only=True):
     def parameters(self) -> int:
         """All its weights."""
         biases = sum(one.outputs * one.count for one in self.linears if one.bias)
-        return sum(one.values for one in (*self.linears, *self.others)) + biases
+        others = sum(one.values for one in self.others)
+        return sum(one.values for one in self.linears) + biases + others
 
     def targeted(self, targets: str | tuple[str, ...]) -> tuple[Linear, ...]:
         """The layers that an adapter with these targets is put on."""

@@ -116,11 +116,11 @@ class Reckoning(QObject):
             calibration=self.ratio,
         )
 
-    def make_use_of_room(self) -> Fitted:
-        """What room that is left could be used for."""
-        around = self.around
+    def make_use_of_room(self, most: int = 0) -> Fitted:
+        """What room that is left could be used for, in at most so many changes (0: any)."""
+        target, ratio = self.around.target, self.ratio
         return autofit.make_use_of(
-            self.recipe, self.model, around.target, self.longest, calibration=self.ratio
+            self.recipe, self.model, target, self.longest, calibration=ratio, most=most
         )
 
     @property

@@ -49,13 +49,18 @@ class FitButtons(QWidget):
 
     def _show(self, short: bool) -> None:
         undo = self._draft.can_undo
-        shown = {self.fit: short, self.use: self._useful, self.undo: undo}
-        for widget, wanted in {**shown, self: any(shown.values())}.items():
+        anything = short or self._useful or undo
+        for widget, wanted in (
+            (self.fit, short),
+            (self.use, self._useful),
+            (self.undo, undo),
+            (self, anything),
+        ):
             if widget.isHidden() == wanted:
                 widget.setVisible(wanted)
 
     def _look_for_use(self) -> None:
-        self._useful = bool(self._draft.make_use_of_room().changes)
+        self._useful = bool(self._draft.make_use_of_room(most=1).changes)
         self._show(short=False)
 
     def make_it_fit(self) -> None:
