@@ -15,9 +15,9 @@ from studio.core.commands import Train
 from studio.core.recipe import Recipe
 from studio.engine import setup, train
 from studio.engine.control import Control
-from studio.engine.learner import Learner
+from studio.engine.learner import Learner, StepResult
 from studio.engine.tasks.causal_lm import Batch, CausalLM
-from studio.library.folders import Home, JobFolder
+from studio.library.folders import Home
 from tests.engine.making import changed, context_of, losses, recipe, run_folder, said, told
 
 NORM = "grad_norm"
@@ -25,7 +25,7 @@ NORM = "grad_norm"
 
 def wanted(model: Path, **training: Any) -> Recipe:
     """Full fine-tuning in which nothing is clipped, eight rows a step in one go."""
-    plain = {"method": "full", "max_grad_norm": 0.0, "max_steps": 6, "learning_rate": 2e-3}
+    plain = {"method": "full", "max_grad_norm": 0.0, "max_steps": 5, "learning_rate": 2e-3}
     return recipe(model, **plain | training)
 
 
@@ -36,13 +36,22 @@ def trained(home: Home, asked: Recipe) -> Path:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    [path] = JobFolder(folder).adapter.parent.rglob("model.safetensors")
-    return load_file(path)
+    return load_file(Path(said(folder, ev.Finished)[-1].result["model"]) / "model.safetensors")
 
 
 def same(one: Path, other: Path) -> bool:
     first, second = weights(one), weights(other)
     return all(torch.equal(weight, second[name]) for name, weight in first.items())
+
+
+def steps(home: Home, asked: Recipe) -> tuple[list[StepResult], list[torch.Tensor]]:
+    """Three steps by a learner alone, and the weights after them."""
+    context = context_of(home, run_folder(home, asked))
+    ready = setup.make(context, Control(context.channel))
+    learner = Learner(context, ready, 4, Control(context.channel))
+    rows = [ready.train_rows[place] for place in range(24)]
+    told = [learner.step(rows[8 * step :][:8]) for step in range(3)]
+    return told, [weight.detach().clone() for weight in ready.model.parameters()]
 
 
 @pytest.mark.parametrize(
@@ -56,14 +65,16 @@ def same(one: Path, other: Path) -> bool:
     ],
     ids=["plain", "checkpointed", "autocast", "pure-8bit", "adafactor"],
 )
-def test_it_is_the_same_run(home: Home, tiny_model: Path, settings: dict[str, Any]) -> None:
+def test_the_same_is_learnt(home: Home, tiny_model: Path, settings: dict[str, Any]) -> None:
     plain = wanted(tiny_model, **settings)
-    usual, early = trained(home, plain), trained(home, changed(plain, optimizer_in_backward=True))
-    assert losses(early) == losses(usual)
-    assert losses(early)[-1] < losses(early)[0]  # type: ignore[operator]
-    norms = [[event.metrics[NORM] for event in said(folder, ev.Step)] for folder in (usual, early)]
-    assert norms[1] == pytest.approx(norms[0], rel=1e-5)
-    assert same(early, usual)
+    usual, there = steps(home, plain)
+    early, here = steps(home, changed(plain, optimizer_in_backward=True))
+    assert [one.loss for one in early] == [one.loss for one in usual]
+    assert len({one.loss for one in usual}) == 3
+    norms = [one.grad_norm for one in usual]
+    exact = 1e-2 if "base_precision" in settings else 1e-5  # torch rounds it to the weights' type
+    assert [one.grad_norm for one in early] == pytest.approx(norms, rel=exact)
+    assert all(torch.equal(one, other) for one, other in zip(here, there, strict=True))
 
 
 def test_a_resumed_run_ends_as_one_undisturbed(home: Home, tiny_model: Path) -> None:
@@ -103,11 +114,13 @@ def spoil(patch: pytest.MonkeyPatch, at: int, loss: bool) -> None:
         if loss:
             return plain(task, batch) * float("nan")
         layer = task.model.model.layers[0]
-        hook = layer.register_full_backward_hook(lambda *about: (about[1][0] * float("inf"),))
-        try:
-            return plain(task, batch)
-        finally:
-            patch.setattr(task, "hook", hook, raising=False)
+
+        def spoilt(module: Any, into: Any, out: Any) -> tuple[torch.Tensor]:
+            hook.remove()
+            return (into[0] * float("inf"),)
+
+        hook = layer.register_full_backward_hook(spoilt)
+        return plain(task, batch)
 
     patch.setattr(CausalLM, "loss_sum", loss_sum)
 
@@ -146,4 +159,4 @@ def test_smaller_micro_batches_put_a_half_done_update_back(
         train.run(context_of(home, folder))
     [rescued] = said(folder, ev.Rescued)
     assert rescued.gradient_accumulation == 2
-    assert losses(folder)[-6:] == pytest.approx(losses(trained(home, asked)), rel=1e-3)
+    assert losses(folder)[-5:] == pytest.approx(losses(trained(home, asked)), rel=1e-3)
