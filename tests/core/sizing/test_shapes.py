@@ -110,6 +110,9 @@ def test_nothing_is_known_of_nothing() -> None:
     assert shapes_of({"model_type": "gemma3", "text_config": None}) is not None
 
 
+@pytest.mark.filterwarnings(
+    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
+)  # peft
 @pytest.mark.parametrize("head", [True, False])
 def test_what_sees_pictures_is_counted_beside_the_text_model(head: bool) -> None:
     vision = {"hidden_size": 48, "intermediate_size": 80, "num_hidden_layers": 2}
