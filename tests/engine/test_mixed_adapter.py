@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from studio.core.mixing import METHODS, Ingredient, Mix
 from studio.engine import mixed_adapter, mixed_layers
@@ -259,3 +259,29 @@ def test_lora_on_embeddings(tmp_path: Path, tiny_model: Path, method: str) -> No
         baked = made.with_peft(tiny_model, bake(mix, tmp_path / "baked"))
         wanted = made.logits(by_peft(tiny_model, mix), IDS)
     torch.testing.assert_close(made.logits(baked, IDS), wanted, atol=2e-4, rtol=1e-4)
+
+
+LOST: dict[str, dict[str, Any]] = {
+    "DoRA": {"use_dora": True},
+    "new layers": {"modules_to_save": ["norm"]},
+}
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_peft_drops_without_a_word_what_is_refused_here(
+    tmp_path: Path, tiny_model: Path, kind: str
+) -> None:
+    """All of one and nothing of another should be the one."""
+    settings = {"target_modules": ["q_proj"]} | LOST[kind]
+    special = made.make_adapter(tiny_model, tmp_path / "special", 1, **settings)
+    file = special / adapter_files.WEIGHTS
+    tensors = load_file(file)
+    for name in tensors:
+        if "lora_A" not in name and "lora_B" not in name:
+            tensors[name] = tensors[name] + torch.rand_like(tensors[name])
+    save_file(tensors, file, metadata={"format": "pt"})
+    plain = made.make_adapter(tiny_model, tmp_path / "plain", 2, target_modules=["q_proj"])
+    wanted = made.logits(made.with_peft(tiny_model, special), IDS)
+    mixed = made.logits(by_peft(tiny_model, recipe([special, plain], (1.0, 0.0))), IDS)
+    assert (mixed - wanted).abs().max() > 0.01, "PEFT honours this now: it needn't be refused"
+    assert mixing.part(special, tiny_model).kinds
