@@ -17,6 +17,7 @@ from studio.core.events import Serving
 from studio.library import serving
 from studio.library.folders import Home
 from studio.ui.main_window import MainWindow
+from studio.ui.pages.chat import ChatPage
 from studio.ui.pages.serving import ServingDialog
 from studio.ui.pages.serving.dialog import CONNECTION, QUESTION, WAIT
 from studio.ui.pages.serving.faces import HIDDEN, requests
@@ -130,6 +131,19 @@ def test_given_up_while_it_loads(
     press(qtbot, dialog.wait.stop)
     qtbot.waitUntil(lambda: not dialog.server.living, timeout=SOON)
     qtbot.waitUntil(lambda: not list(home.jobs.iterdir()), timeout=SOON)
+
+
+def test_chat_hands_on_who_speaks_in_it(
+    session: Session, home: Home, own_model: Path, show: Show, qtbot: QtBot
+) -> None:
+    adapter = made.make_adapter(own_model, home.adapters / "orders")
+    page = ChatPage(session)
+    show(page)
+    page.open_chat(str(own_model), [str(adapter)])
+    qtbot.waitUntil(lambda: str(adapter) in page.sides.sides(), timeout=SOON)
+    with qtbot.waitSignal(session.open_serving) as heard:
+        page.top.used.emit()
+    assert heard.args == [str(own_model), [str(adapter)]]
 
 
 def test_requests_in_words() -> None:

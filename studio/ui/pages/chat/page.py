@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QWidget
 from studio.core.chats import Answer, Kept, Turn, tally
 from studio.core.errors import StudioError
 from studio.core.events import Ready, Refused
-from studio.library import chats
+from studio.library import chats, mixing
 from studio.ui import format as say
 from studio.ui.pages.chat.asking import Asking
 from studio.ui.pages.chat.collecting import Collected
@@ -209,6 +209,7 @@ class ChatPage(Page):
         top.copied.connect(self.keeping.copy)
         top.exported.connect(self.keeping.export)
         top.renamed.connect(lambda: self._rename(self.keeping.kept.id))
+        top.used.connect(self._use)
         top.deleted.connect(lambda: self.keeping.delete(self.keeping.kept.id))
         self.faces.empty.button.clicked.connect(lambda: session.open_page.emit("new_run"))
         self.message.acted.connect(self._try_again)
@@ -252,6 +253,11 @@ class ChatPage(Page):
     def _bits_chosen(self, bits: str) -> None:
         if self.talk.living:
             self._sides_chosen()
+
+    def _use(self) -> None:
+        """A mix that isn't baked is nobody's folder, and stays here."""
+        kept = [side for side in self.sides.sides() if side and not mixing.names_draft(side)]
+        self._session.open_serving.emit(self.sides.model.value(), kept)
 
     def _unload(self) -> None:
         self.stop()

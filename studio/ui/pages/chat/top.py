@@ -18,6 +18,8 @@ class Top(QWidget):
     exported = Signal()
     renamed = Signal()
     deleted = Signal()
+    used = Signal()
+    """Other programs are to talk with these."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +30,7 @@ class Top(QWidget):
         self.tune.setCheckable(True)
         self.unload = Button("Unload", "", "x", "Give the model's memory back")
         self.reveal = Button("Reveal", "", "search", "Say who answered, and count the votes")
-        self.more = IconButton("more", "Copy, export, rename, delete")
+        self.more = IconButton("more", "Use elsewhere, copy, export, rename, delete")
         self.more.clicked.connect(self._open_menu)
         self.heading = Heading(
             "Chat", "", self.reveal, self.tune, self.unload, self.more, self.beside
@@ -61,6 +63,7 @@ class Top(QWidget):
     def _open_menu(self) -> None:
         menu = QMenu(self)
         for text, signal in (
+            ("Use in other programs\N{HORIZONTAL ELLIPSIS}", self.used),
             ("Copy as Markdown", self.copied),
             ("Export\N{HORIZONTAL ELLIPSIS}", self.exported),
             ("Rename\N{HORIZONTAL ELLIPSIS}", self.renamed),
