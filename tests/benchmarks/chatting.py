@@ -1,7 +1,7 @@
 """Chat: an adapter's speed beside the bare base's, swapping, and a second turn's first token.
 
-    python -m tests.benchmarks.chatting [--model DIR] [--tokens 48] [--rounds 5] [--skip-4bit]
-                                        [--cpu-time]
+    python -m tests.benchmarks.chatting [--model DIR] [--tokens 48] [--rounds 5]
+                                        [--only folded|beside|4bit] [--cpu-time]
 
 Speeds are of one token after another, the sides in turn so that the machine's moods meet all. On a
 machine that does other things too, `--cpu-time` counts the processor time of one thread instead.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel
 
 from studio.engine import precision
 from studio.engine.conversation import BARE, Speaker
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=_starter())
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--skip-4bit", action="store_true")
+    parser.add_argument("--only", choices=("folded", "beside", "4bit"))
     parser.add_argument("--cpu-time", action="store_true")
     options = parser.parse_args()
     if options.cpu_time:
@@ -58,15 +59,18 @@ def main() -> None:
             str(made.make_adapter(options.model, Path(folder) / str(seed), seed=seed, r=16))
             for seed in (1, 2)
         )
-        _in_16_bits(options, chosen.dtype, device, first, second)
-        if not options.skip_4bit:
-            _in_4_bits(options, chosen.dtype, device, first)
+        if options.only != "4bit":
+            model = load_model(options.model, chosen.dtype, device=device)
+            if options.only != "beside":
+                _folded(options, model, first, second)
+            if options.only != "folded":
+                _beside(options, model, first)
+        if options.only in (None, "4bit"):
+            model = load_model(options.model, chosen.dtype, bits=4, device=device)
+            _beside(options, model, first)
 
 
-def _in_16_bits(
-    options: argparse.Namespace, dtype: torch.dtype, device: torch.device, first: str, second: str
-) -> None:
-    model = load_model(options.model, dtype, device=device)
+def _folded(options: argparse.Namespace, model: PreTrainedModel, first: str, second: str) -> None:
     speaker = Speaker(options.model, model, load_tokenizer(options.model))
     before = _bytes(model)
     speaker.load(first)
@@ -83,22 +87,17 @@ def _in_16_bits(
     _second_turn(speaker, options)
     speaker.hold([])
     print(f"base bit-exact after all of it: {'yes' if _bytes(model) == before else 'NO'}")
-    beside = Speaker(options.model, model, load_tokenizer(options.model), fold=False)
-    beside.load(first)
-    ratio, words = _against_bare(beside, first, options)
-    print(f"PEFT at every layer instead: {ratio:.2f} of the bare base  ({words})")
-    beside.hold([])
 
 
-def _in_4_bits(
-    options: argparse.Namespace, dtype: torch.dtype, device: torch.device, adapter: str
-) -> None:
-    model = load_model(options.model, dtype, bits=4, device=device)
-    speaker = Speaker(options.model, model, load_tokenizer(options.model))
+def _beside(options: argparse.Namespace, model: PreTrainedModel, adapter: str) -> None:
+    """What an adapter costs that PEFT adds at every layer; on a base in 4 bits there is no other."""
+    bits = 4 if getattr(model, "is_loaded_in_4bit", False) else 16
+    speaker = Speaker(options.model, model, load_tokenizer(options.model), fold=False)
     speaker.load(adapter)
     options.rounds, options.tokens = min(3, options.rounds), min(16, options.tokens)
     ratio, words = _against_bare(speaker, adapter, options)
-    print(f"adapter on a 4-bit base: {ratio:.2f} of the bare 4-bit base  ({words})")
+    print(f"added by PEFT, base in {bits} bits: {ratio:.2f} of the bare base  ({words})")
+    speaker.hold([])
 
 
 def _against_bare(speaker: Speaker, side: str, options: argparse.Namespace) -> tuple[float, str]:
