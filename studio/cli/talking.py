@@ -84,13 +84,13 @@ class Talking:
             sampling=dict(kept.sampling),
             time=time.time(),
         )
-        before = kept.at
+        before = kept.at, kept.title
         kept.add(turn)
         try:
             self._answer(turn)
         except BaseException:
             kept.turns.remove(turn)
-            kept.at = before
+            kept.at, kept.title = before
             raise
         if self.saved:
             chats.save(self._home, kept)
@@ -136,6 +136,8 @@ class Talking:
         self._show(self.ask(path[-1].question, path[-1].parent))
 
     def _save(self, title: str) -> None:
+        if not self.kept.turns:
+            raise StudioError("Nothing to keep", "Nothing was said yet.", "Ask something first.")
         if title:
             self.kept.title, self.kept.named = title, True
         self.saved = True

@@ -90,7 +90,7 @@ def _folded(options: argparse.Namespace, model: PreTrainedModel, first: str, sec
 
 
 def _beside(options: argparse.Namespace, model: PreTrainedModel, adapter: str) -> None:
-    """What an adapter costs that PEFT adds at every layer; on a base in 4 bits there is no other."""
+    """What an adapter costs that PEFT adds at every layer; in 4 bits there is no other way."""
     bits = 4 if getattr(model, "is_loaded_in_4bit", False) else 16
     speaker = Speaker(options.model, model, load_tokenizer(options.model), fold=False)
     speaker.load(adapter)

@@ -31,7 +31,7 @@ def test_several_sides_answer_one_prompt(library: Home) -> None:
 
 def test_commands_in_a_conversation_that_is_kept(library: Home, tmp_path: Path) -> None:
     lines = [
-        "/help", "/system Be brief.", "/nonsense", "One", "/regenerate", "/set temperature 0.5",
+        "/help", "/save", "/system Be brief.", "/nonsense", "One", "/regenerate", "/set temperature 0.5",
         "/set wrong 1", "/save Talk of tests", "/swap nobody", "/swap first bare", "Two", "/quit",
         "never asked",
     ]  # fmt: skip
@@ -40,6 +40,7 @@ def test_commands_in_a_conversation_that_is_kept(library: Home, tmp_path: Path) 
     assert "/regenerate" in said.err
     assert said.err.count("There is no command /nonsense") == 1
     assert "sets nothing" in said.err
+    assert "Nothing was said yet" in said.err
     assert "no adapter called nobody" in said.err
     assert "[Bare model]" in said.out
     [entry] = chats.listing(library)
