@@ -31,7 +31,8 @@ def test_several_sides_answer_one_prompt(library: Home) -> None:
 
 def test_commands_in_a_conversation_that_is_kept(library: Home, tmp_path: Path) -> None:
     lines = [
-        "/help", "/save", "/system Be brief.", "/nonsense", "One", "/regenerate", "/set temperature 0.5",
+        "/help", "/save", "/system Be brief.", "/nonsense", "One", "/regenerate",
+        "/set temperature 0.5",
         "/set wrong 1", "/save Talk of tests", "/swap nobody", "/swap first bare", "Two", "/quit",
         "never asked",
     ]  # fmt: skip

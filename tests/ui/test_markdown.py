@@ -14,6 +14,7 @@ from studio.ui.theme import Mode, Theme
 from studio.ui.widgets import ConfirmDialog
 from studio.ui.widgets.markdown import MarkdownView
 from studio.ui.widgets.markdown.blocks import LONG_PROSE, Block, split
+from studio.ui.widgets.markdown.breaks import MARK
 from studio.ui.widgets.markdown.code import Code
 from studio.ui.widgets.markdown.prose import Prose, Sealed
 from tests.ui.show import Show
@@ -115,6 +116,24 @@ def test_headings_lists_tables_and_code_are_what_they_say(view: MarkdownView) ->
     code.copy.click()
     assert QGuiApplication.clipboard().text() == "def f():\n    return 1"
     assert "Copied" in code.copy.text()
+
+
+def test_line_breaks_are_kept(view: MarkdownView) -> None:
+    view.show_text("A: 1\n**B**: 2\n\n# Head\n- x\n- y\n\n| a |\n|---|\n| 1 |\n\nTitle\n===\nend")
+    (prose,) = view.parts
+    assert isinstance(prose, Prose)
+    assert prose.toPlainText().startswith("A: 1\nB: 2\nHead\nx\ny")
+    levels = []
+    block = prose.document().begin()
+    while block.isValid():
+        levels.append(block.blockFormat().headingLevel())
+        block = block.next()
+    assert [level for level in levels if level] == [1, 1]
+    assert MARK not in prose.toPlainText()
+    assert prose.document().begin().blockFormat().bottomMargin() == 0
+    assert prose.document().begin().next().blockFormat().bottomMargin() > 0
+    frames = prose.document().rootFrame().childFrames()
+    assert any(isinstance(frame, QTextTable) for frame in frames)
 
 
 def test_it_is_as_high_as_its_text(view: MarkdownView, qtbot: QtBot) -> None:

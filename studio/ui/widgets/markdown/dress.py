@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 )
 
 from studio.ui.theme import MONO, Tokens
+from studio.ui.widgets.markdown.breaks import MARK
 
 _HEADINGS = {1: (19, 16), 2: (17, 14), 3: (15, 12)}
 """Pixels of a heading's letters, and above it, by its level."""
@@ -51,6 +52,7 @@ def _block(document: QTextDocument, block: QTextBlock, tokens: Tokens) -> None:
     now = block.blockFormat()
     look = QTextBlockFormat()
     look.setLineHeight(_LINE_HEIGHT, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+    goes_on = _without_mark(block)
     first, last = not block.previous().isValid(), not block.next().isValid()
     in_list = block.textList() is not None
     below = _LIST_ITEM if in_list and block.next().textList() is not None else _PARAGRAPH
@@ -64,6 +66,8 @@ def _block(document: QTextDocument, block: QTextBlock, tokens: Tokens) -> None:
         look.setBackground(QBrush(QColor(tokens.line2)))
     look.setTopMargin(0.0 if first else above)
     look.setBottomMargin(0.0 if last else below)
+    if goes_on:
+        look.setBottomMargin(0.0)
     if quoted := now.intProperty(_PROPERTY.BlockQuoteLevel.value):
         look.setLeftMargin(14.0 * quoted)
         look.setRightMargin(0.0)
@@ -71,6 +75,16 @@ def _block(document: QTextDocument, block: QTextBlock, tokens: Tokens) -> None:
         look.setBackground(QBrush(QColor(tokens.raised)))
         look.setBottomMargin(0.0 if last or _is_code(block.next().blockFormat()) else below)
     QTextCursor(block).mergeBlockFormat(look)
+
+
+def _without_mark(block: QTextBlock) -> bool:
+    """Take out the mark of a line that goes on below; whether there was one."""
+    if not block.text().endswith(MARK):
+        return False
+    cursor = QTextCursor(block)
+    cursor.movePosition(QTextCursor.MoveOperation.EndOfBlock)
+    cursor.deletePreviousChar()
+    return True
 
 
 def _words(document: QTextDocument, block: QTextBlock, tokens: Tokens) -> bool:

@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser
 
 from studio.ui.theme import sans, theme
+from studio.ui.widgets.markdown.breaks import with_breaks
 from studio.ui.widgets.markdown.dress import dress
 from studio.ui.widgets.markdown.links import ask_about
 
@@ -98,7 +99,7 @@ class Prose(QTextBrowser):
         option = document.defaultTextOption()
         option.setWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
         document.setDefaultTextOption(option)
-        document.setMarkdown(self._source, _FEATURES)
+        document.setMarkdown(with_breaks(self._source), _FEATURES)
         return document, dress(document, theme().tokens)
 
     def _fit(self) -> None:
