@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--only", choices=("folded", "beside", "4bit"))
     parser.add_argument("--cpu-time", action="store_true")
     options = parser.parse_args()
+    if not options.model.is_dir():
+        parser.error(f"there is no {options.model}; name a model with --model DIR")
     if options.cpu_time:
         torch.set_num_threads(1)
         _clock.now = time.process_time
