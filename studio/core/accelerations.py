@@ -38,6 +38,11 @@ ALL = (
         text="Rows are packed and each attends for itself.",
     ),
     Acceleration(
+        name="layers",
+        on="processor",
+        text="Norms and gated layers keep their input alone.",
+    ),
+    Acceleration(
         name="flash",
         on="card",
         package="flash_attn",
@@ -55,6 +60,11 @@ ALL = (
         on="card",
         capability=CAPABLE,
         text="Products of float32 are computed in TF32.",
+    ),
+    Acceleration(
+        name="segments",
+        on="card",
+        text="A card's memory is taken in segments that grow, so that gaps lose less of it.",
     ),
 )
 NAMES = tuple(one.name for one in ALL)

@@ -36,6 +36,7 @@ _MODULES: dict[type, str] = {
     commands.Serve: "serve",
     commands.Probe: "probe",
 }
+_LEARNING = ("train", "measure")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -102,6 +103,8 @@ def _work(home: Home, places: JobFolder, channel: Channel, pipe: BinaryIO) -> in
 def do(context: Context) -> None:
     """Run the job in this process; each job says its own good end."""
     name = _MODULES[type(context.job)]
+    if name in _LEARNING:
+        importlib.import_module("studio.engine.lighter").import_bitsandbytes()
     importlib.import_module(f"studio.engine.{name}").run(context)
 
 

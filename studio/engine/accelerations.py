@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 from transformers import PreTrainedModel
 
-from studio.engine.fast import attention
+from studio.engine.fast import attention, layers
 from studio.library import accelerations
 from studio.library.folders import Home
 
@@ -35,16 +35,23 @@ def keeps_rows_apart(kind: str) -> bool:
 
 
 def settle(names: Collection[str]) -> None:
-    """What holds for the whole process. https://docs.pytorch.org/docs/stable/notes/cuda.html"""
+    """What holds for the whole process. https://docs.pytorch.org/docs/stable/notes/cuda.html
+
+    Growing segments are on from the start (process.py) and can only be turned off here.
+    """
+    if torch.cuda.is_available() and "segments" not in names:
+        torch._C._accelerator_setAllocatorSettings("expandable_segments:False")
     if "tf32" in names:
         torch.set_float32_matmul_precision("high")
 
 
 def put_on(model: PreTrainedModel, names: Collection[str]) -> None:
-    """Liger's kernels in the model's layers; the loss stays ours.
+    """The studio's own layers on a processor; on a card Liger's, whose loss stays ours.
 
     https://github.com/linkedin/Liger-Kernel: what a model's kind lacks is left out by itself.
     """
+    if "layers" in names:
+        layers.put_on(model)
     if "liger" not in names:
         return
     from liger_kernel.transformers import (  # type: ignore[import-not-found]

@@ -50,6 +50,7 @@ def wait(log: Path) -> tuple[Path, BinaryIO]:
 def warm() -> None:
     """Import what jobs use. What fails here fails again in the job, which can say so."""
     os.environ.update(_ASK_THE_DRIVER)
+    importlib.import_module("studio.engine.lighter").import_bitsandbytes()
     for name in _USED:
         try:
             importlib.import_module(name)

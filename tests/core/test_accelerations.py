@@ -9,14 +9,21 @@ from studio.core.errors import StudioError
 
 
 def test_a_processor_gets_what_needs_no_card() -> None:
-    assert chosen((), ("flash_attn", "liger_kernel"), None) == ("adapter", "head", "rows")
+    assert chosen((), ("flash_attn", "liger_kernel"), None) == ("adapter", "head", "rows", "layers")
 
 
 def test_a_card_gets_what_it_can_do_and_what_is_installed() -> None:
     everything = ("flash_attn", "liger_kernel")
-    assert chosen((), everything, (8, 6)) == ("adapter", "head", "flash", "liger", "tf32")
-    assert chosen((), (), (9, 0)) == ("adapter", "head", "tf32")
-    assert chosen((), everything, (7, 5)) == ("adapter", "head", "liger")
+    assert chosen((), everything, (8, 6)) == (
+        "adapter",
+        "head",
+        "flash",
+        "liger",
+        "tf32",
+        "segments",
+    )
+    assert chosen((), (), (9, 0)) == ("adapter", "head", "tf32", "segments")
+    assert chosen((), everything, (7, 5)) == ("adapter", "head", "liger", "segments")
 
 
 def test_each_has_one_switch_and_says_why_it_is_off() -> None:

@@ -93,9 +93,10 @@ class Layer:
         inner = [linear(tape, plan, value, one) for one in inward[:1]]
         if self.shapes.fused_gate:
             inner = list(tape.pieces(inner[0], (inner[0].size // 2,) * 2))
-        made = pieces.activation(tape, plan, inner[0], kind)
         if len(inward) == 2:
             inner.append(linear(tape, plan, value, inward[1]))
-        if len(inner) == 2:
-            made = pieces.times(tape, made, inner[1])
+            made = pieces.gate(tape, plan, inner[0], inner[1], kind)
+        else:
+            made = pieces.activation(tape, plan, inner[0], kind)
+            made = pieces.times(tape, made, inner[1]) if len(inner) == 2 else made
         return linear(tape, plan, made, outward)

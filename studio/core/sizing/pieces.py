@@ -26,6 +26,8 @@ def rms_norm(tape: Tape, plan: Plan, value: Value, width: int, gemma: bool) -> V
     The float32 copy of the input is kept, twice referred to; a weight that learns needs the
     quotient too.
     """
+    if plan.remakes and not gemma and value.width == plan.stream_bytes:
+        return made_norm(tape, plan, value, width)
     wide = tape.cast(value, _WIDE)
     few = wide.size // width
     squares = tape.do(wide.size, _WIDE, (wide,), (wide,), works=wide.size)
@@ -44,6 +46,18 @@ def rms_norm(tape: Tape, plan: Plan, value: Value, width: int, gemma: bool) -> V
     size = narrow.size // narrow.width * max(narrow.width, plan.stream_bytes)
     works = size if weight.needs else 0
     return tape.do(size, size * narrow.width // narrow.size, (narrow, weight), saves, works=works)
+
+
+def made_norm(tape: Tape, plan: Plan, value: Value, width: int) -> Value:
+    """This studio's norm (engine/fast/layers.py) keeps its input and a root a vector; backwards it
+    makes three float32 copies."""
+    numbers = value.size // value.width
+    root = tape.given(numbers // width * _WIDE, _WIDE, needs=False)
+    weight = tape.weight(width * plan.stream_bytes, plan.stream_bytes, plan.full)
+    works = numbers * _WIDE * (4 if plan.full else 3)
+    out = tape.do(value.size, value.width, (value, weight), (value, root), works=works)
+    out.made = (value, root)
+    return out
 
 
 def layer_norm(tape: Tape, plan: Plan, value: Value, width: int) -> Value:
@@ -79,6 +93,16 @@ def times(tape: Tape, one: Value, other: Value) -> Value:
     """An elementwise product keeps both factors, each for the other's gradient."""
     saves = ((one,) if other.needs else ()) + ((other,) if one.needs else ())
     return tape.do(one.size, one.width, (one, other), saves)
+
+
+def gate(tape: Tape, plan: Plan, gates: Value, values: Value, kind: str) -> Value:
+    """The activation function of one times the other; this studio's own keeps no result between
+    (engine/fast/layers.py)."""
+    if not plan.remakes or plan.quantized == "int8" or kind not in ("silu", "swish"):
+        return times(tape, activation(tape, plan, gates, kind), values)
+    out = tape.do(gates.size, gates.width, (gates, values), (gates, values), works=gates.size)
+    out.made = (gates, values)
+    return out
 
 
 def plus(tape: Tape, one: Value, other: Value) -> Value:

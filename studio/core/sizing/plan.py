@@ -70,6 +70,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return 4 if self.upcast else self.weight_bytes
 
     @property
+    def remakes(self) -> bool:
+        """Whether norms and gated layers are this studio's own, on a processor."""
+        return not self.on_gpu and not self.peft
+
+    @property
     def tokens(self) -> int:
         """Tokens of a micro-batch, padding included."""
         return self.rows * self.length

@@ -69,8 +69,8 @@ def stock_adapter(tape: Tape, plan: Plan, value: Value, layer: Linear) -> Value:
 
 
 def one_adapter(tape: Tape, plan: Plan, value: Value, layer: Linear) -> Value:
-    """This studio's layer (engine/fast/adapter.py): one operation that keeps its input and what A
-    makes of it; dropout keeps the places that it took, on a processor."""
+    """This studio's layer (engine/fast/adapter.py): one operation that keeps its input, or what
+    that is made of, and what A makes of it; on a processor dropout keeps the places it took."""
     compute = plan.compute_bytes if plan.autocast else value.width
     numbers, rank = value.size // value.width, plan.rank
     tokens = numbers // layer.inputs
@@ -80,7 +80,8 @@ def one_adapter(tape: Tape, plan: Plan, value: Value, layer: Linear) -> Value:
     works = tokens * rank * compute + rank * (layer.inputs + layer.outputs) * compute
     if plan.quantized or plan.weight_bytes != compute:
         works += whole
-    saves = [rows, small]
+    saves = [*(value.made or (rows,)), small]
+    works += numbers * compute if value.made else 0
     if plan.dropout:
         saves.append(tape.given(int(numbers * plan.dropout) * _PLACE, _PLACE))
         works += numbers * compute + int(numbers * plan.dropout) * 2 * _PLACE

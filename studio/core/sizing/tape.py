@@ -40,10 +40,11 @@ class Gradient:
 class Value:
     """A tensor: its storage, its own bytes, the width of its numbers, whether it gets a gradient.
 
-    A `leaf` is a weight: it is there before, and its gradient stays.
+    A `leaf` is a weight: it is there before, and its gradient stays. What is `made` of values that
+    are kept anyway can be made again from them.
     """
 
-    __slots__ = ("gradient", "leaf", "needs", "size", "storage", "width")
+    __slots__ = ("gradient", "leaf", "made", "needs", "size", "storage", "width")
 
     def __init__(
         self, storage: Storage | None, size: int, width: int, needs: bool, leaf: bool = False
@@ -54,6 +55,7 @@ class Value:
         self.needs = needs
         self.leaf = leaf
         self.gradient: Gradient | None = None
+        self.made: tuple[Value, ...] = ()
 
 
 class Operation:

@@ -1,15 +1,16 @@
 """LoRA's linear layer as one operation that keeps its input once and little else.
 
 The mathematics is PEFT's: base(x) + scaling * B(A(dropout(x))), each module with a dropout of its
-own. What differs is the way there: the base's weight is frozen, so nothing is kept for it; dropout
-is a list of places; the adapter's part is added into the base's result instead of being made,
-scaled and added. Parameters, names and saved files are PEFT's, whose own forward is used wherever
-this one doesn't apply.
+own. What differs is the way there: the base's weight is frozen, so nothing is kept for it; an
+input that can be made again (made.py) isn't kept either; dropout is a list of places; the
+adapter's part is added into the base's result instead of being made, scaled and added.
+Parameters, names and saved files are PEFT's, whose own forward is used wherever this one doesn't
+apply.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.nn.functional import linear
 
 from studio.engine.fast.dropout import dropped
 from studio.engine.fast.frozen import Frozen, frozen
+from studio.engine.fast.made import Made, origin
 
 
 class Linear(PlainLinear):
@@ -44,7 +46,7 @@ def _adapted(layer: Any, base: Frozen, x: torch.Tensor) -> torch.Tensor:
     into, out = layer.lora_A[name].weight, layer.lora_B[name].weight
     share = float(getattr(layer.lora_dropout[name], "p", 0.0)) if layer.training else 0.0
     scale = layer.scaling[name] / (1.0 - share)
-    result: torch.Tensor = _Adapted.apply(x, into, out, base, scale, share)  # type: ignore[no-untyped-call]
+    result: torch.Tensor = _Adapted.apply(x, into, out, base, scale, share, origin(x))  # type: ignore[no-untyped-call]
     return result
 
 
@@ -81,6 +83,7 @@ class _Adapted(torch.autograd.Function):
         base: Frozen,
         scale: float,
         share: float,
+        made: Made | None,
     ) -> torch.Tensor:
         dtype = compute_dtype(x)
         rows = x.reshape(-1, x.shape[-1]).to(dtype)
@@ -89,14 +92,20 @@ class _Adapted(torch.autograd.Function):
         bias = None if base.bias is None else base.bias.to(dtype)
         result = linear(rows, base.weight(dtype), bias)
         result.addmm_(small, (out * scale).to(dtype).t())
-        ctx.save_for_backward(rows, small, into, out, places)
+        kept = (rows,) if made is None else made.kept
+        ctx.save_for_backward(small, into, out, places, *kept)
         ctx.base, ctx.scale, ctx.shape, ctx.dtype = base, scale, x.shape, x.dtype
+        ctx.again = None
+        if made is not None:
+            made.shared.users += 1
+            ctx.again, ctx.shared = made.again, made.shared
         return result.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        rows, small, into, out, places = ctx.saved_tensors
-        dtype = rows.dtype
+        small, into, out, places, *kept = ctx.saved_tensors
+        dtype = small.dtype
+        rows = _rows(ctx, kept, dtype)
         gradient = gradients[0].reshape(-1, gradients[0].shape[-1]).to(dtype)
         to_small = gradient @ (out * ctx.scale).to(dtype)
         for_out = (gradient.t() @ small).to(out.dtype).mul_(ctx.scale)
@@ -109,7 +118,17 @@ class _Adapted(torch.autograd.Function):
             else:
                 for_x += _take(to_small @ into.to(dtype), places)
             for_x = for_x.view(ctx.shape).to(ctx.dtype)
-        return for_x, for_into, for_out, None, None, None
+        return for_x, for_into, for_out, None, None, None, None
+
+
+def _rows(ctx: Any, kept: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+    """The layer's input, kept or made again."""
+    if ctx.again is None:
+        return kept[0]
+    again: torch.Tensor = ctx.shared.take(
+        lambda: ctx.again(*kept).reshape(-1, ctx.shape[-1]).to(dtype)
+    )
+    return again
 
 
 def _without(rows: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
