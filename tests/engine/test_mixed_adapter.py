@@ -101,8 +101,7 @@ def test_bit_for_bit_what_peft_mixes(
     assert not [name for name in found if not torch.equal(found[name], wanted[name])]
 
 
-@pytest.mark.parametrize("rank", [0, 3])
-@pytest.mark.parametrize("method", NEAR)
+@pytest.mark.parametrize(("method", "rank"), [("svd", 0), *((name, 3) for name in NEAR)])
 def test_what_peft_compresses(
     tmp_path: Path, tiny_model: Path, three: list[Path], method: str, rank: int
 ) -> None:
