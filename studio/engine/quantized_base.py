@@ -29,13 +29,13 @@ class AsTrained:
     """
 
     def __init__(self, names: Iterable[str], dtype: torch.dtype) -> None:
-        self._names, self._dtype = frozenset(names), dtype
+        self._names, self.dtype = frozenset(names), dtype
 
     def __call__(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         if name not in self._names:
-            return weight.to(self._dtype).float()
+            return weight.to(self.dtype).float()
         packed, state = quantize_4bit(
-            weight.to(self._dtype), blocksize=64, compress_statistics=True, quant_type="nf4"
+            weight.to(self.dtype), blocksize=64, compress_statistics=True, quant_type="nf4"
         )
         return dequantize_4bit(packed, state).float()
 
@@ -43,7 +43,7 @@ class AsTrained:
         """Whether it makes another of a weight that is stored in this type."""
         if stored is None:
             return False
-        return name in self._names or torch.promote_types(stored, self._dtype) != self._dtype
+        return name in self._names or torch.promote_types(stored, self.dtype) != self.dtype
 
 
 @torch.no_grad()

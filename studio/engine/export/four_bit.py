@@ -33,10 +33,10 @@ class BesideAdapter:
     def __init__(self, wanted: Wanted, adapter: Path) -> None:
         adapter_files.check_shapes(adapter, wanted.model)
         self._wanted, self._adapter = wanted, adapter
-        self._dtype = stored_dtype(wanted.model)
+        held = base_choice.as_trained(wanted.home, wanted.model, adapter)
+        self._dtype = held.dtype
         self.precision = str(self._dtype).removeprefix("torch.")
         self.bytes = in_nf4(weights.read(wanted.model)[0]) + adapter_files.size(adapter)
-        held = base_choice.as_trained(wanted.model)
         self.live: Live | None = Live(wanted.model, adapter, self._dtype, held)
 
     def write(self, folder: Path, tick: Tick) -> None:
