@@ -34,8 +34,9 @@ class Voice:
 
     def generate(self, **options: Any) -> Any:
         """What transformers' `generate` makes of it, with this adapter alone."""
+        base: Any = self._speaker.base
         with self._speaker.speaking(self._adapter):
-            return self._speaker.base.generate(**options)
+            return base.generate(**options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._speaker.base, name)

@@ -30,7 +30,8 @@ class ServingDialog(QDialog):
     def __init__(self, parent: QWidget, session: Session) -> None:
         super().__init__(parent)
         self._session = session
-        self._model, self._adapters = "", ()
+        self._model = ""
+        self._adapters: tuple[str, ...] = ()
         self.server = Following(session, "The server", self)
         self.setWindowTitle("Use it in other programs")
         self.setFixedWidth(WIDTH)
