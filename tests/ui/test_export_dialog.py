@@ -89,7 +89,7 @@ def test_every_format_has_a_card_and_its_own_choices(page: LibraryPage, qtbot: Q
     assert not question.onto.isVisible()
     assert question.choices() == {"check": "full"}
     assert question.out.path().endswith("Orders-adapter")
-    qtbot.waitUntil(lambda: "on the disk" in question.size.text())
+    qtbot.waitUntil(lambda: "on the disk" in question.disk.text())
     question.out.edit.setText("/somewhere/mine")
     question.choose("nf4")
     assert question.out.path() == "/somewhere/mine"

@@ -105,7 +105,10 @@ def _titled(title: str, scale: Scale) -> QVBoxLayout:
 
 def _agreement(found: Passport, check: Check) -> Scale:
     least = min(0.5, math.floor(check.measured * 10) / 10)
-    place = lambda share: (share - least) / (1 - least)  # noqa: E731
+
+    def place(share: float) -> float:
+        return (share - least) / (1 - least)
+
     scale = Scale("Same likeliest token")
     scale.show_measure(
         Mark("export", place(check.measured), f"{check.measured:.1%}"),
@@ -140,7 +143,10 @@ def _loss(found: Passport, check: Check, loss: float) -> Scale:
     values = [loss, check.wanted, *(value for _, value in marks)]
     low, high = min(values), max(values)
     margin = 0.12 * (high - low) or 0.05
-    place = lambda value: (value - low + margin) / (high - low + 2 * margin)  # noqa: E731
+
+    def place(value: float) -> float:
+        return (value - low + margin) / (high - low + 2 * margin)
+
     scale = Scale("Held-out loss")
     scale.show_measure(
         Mark("export", place(loss), f"{loss:.3f}"),

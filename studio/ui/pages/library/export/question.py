@@ -124,10 +124,10 @@ class Question(QWidget):
         )
         where = Field("Folder", self.out, "A folder that doesn't exist yet.")
         check = Field("Check against the live model", self.check)
-        self.size = label("", "mute")
+        self.disk = label("", "mute")
         inside = column(
             self.title, self.about, self.advice, self.part, where, self._kind_field,
-            self._onto_field, self._system_field, check, row(self.size, None), None, spacing=12,
+            self._onto_field, self._system_field, check, row(self.disk, None), None, spacing=12,
         )  # fmt: skip
         inside.setContentsMargins(0, 2, 10, 2)
         made = QWidget()
@@ -167,7 +167,7 @@ class Question(QWidget):
 
     def _look(self) -> None:
         """Ask in the background for the size, and for parts that are missing."""
-        self.size.setText("")
+        self.disk.setText("")
         self.ready.emit(not self.format.parts)
         wanted = self.format
         value = str(self.kind.value() or "")
@@ -182,7 +182,7 @@ class Question(QWidget):
         if format is not self.format:
             return
         if found.bytes is not None:
-            self.size.setText(f"About {say.size(found.bytes)} on the disk")
+            self.disk.setText(f"About {say.size(found.bytes)} on the disk")
         self.ready.emit(not found.missing)
         self._missing = tuple(part.name for part in found.missing)
         if found.missing:
