@@ -39,7 +39,7 @@ def test_another_model_of_the_same_shapes_is_noticed(
     context = engines.context_of(home, job)
     merge.run(context)
     [note] = [event for event in engines.events_of(context) if isinstance(event, Note)]
-    assert "was trained on another model than other" in note.text
+    assert "was trained on tiny, and other isn't that" in note.text
 
 
 def test_plain_transformers_says_what_the_live_adapter_says(
