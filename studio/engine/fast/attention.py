@@ -119,8 +119,8 @@ class _Attend(torch.autograd.Function):
         lines, heads, length, _ = query.shape
         result = query.new_empty((lines, length, heads, value.shape[-1]))
         for line, start, end in spans:
-            row = (tensor[line : line + 1, :, start:end] for tensor in (query, key, value))
-            result[line, start:end] = _fused(*row, scaling)
+            own = slice(line, line + 1), slice(None), slice(start, end)
+            result[line, start:end] = _fused(query[own], key[own], value[own], scaling)
         return result
 
     @staticmethod
