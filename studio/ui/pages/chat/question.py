@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from studio.ui.pages.chat.branches import Branches
+from studio.ui.pages.chat.editing import Editing, Entry
 from studio.ui.widgets import Button, ToolButton, label, row
-from studio.ui.widgets.fitting_edit import FittingEdit
 
 _WIDEST = 520
 _LONG, _PIECE = re.compile(r"\S{60,}"), 30
@@ -104,64 +104,15 @@ def _pieces(word: str) -> list[str]:
     return [word[begin : begin + _PIECE] for begin in range(0, len(word), _PIECE)]
 
 
-class _Editor(QWidget):
-    taken = Signal(str)
-    left = Signal()
-
+class _Editor(Editing):
     def __init__(self) -> None:
-        super().__init__()
-        self.edit = _Edit()
-        self.edit.taken.connect(self._take)
-        self.edit.left.connect(self.left)
-        self.ask = Button("Ask", "primary", "send", "Enter")
-        self.ask.clicked.connect(self._take)
-        self.cancel = Button("Cancel", "ghost", tip="Escape")
-        self.cancel.clicked.connect(self.left)
-        self.edit.textChanged.connect(self._check)
+        entry = Entry(
+            "The question", "Enter asks it, Escape leaves it as it was", with_control=False, least=1
+        )
+        super().__init__(entry, Button("Ask", "primary", "send", "Enter"))
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(8)
         box.addWidget(self.edit)
         said = label("The conversation as it is stays, as a branch.", "mute")
-        box.addLayout(row(said, None, self.cancel, self.ask, spacing=8))
-        self.hide()
-
-    def begin(self, text: str) -> None:
-        """Show a text to edit."""
-        self.edit.setPlainText(text)
-        self.edit.moveCursor(self.edit.textCursor().MoveOperation.End)
-        self.show()
-        self.edit.setFocus()
-
-    def _take(self) -> None:
-        if text := self.edit.toPlainText().strip():
-            self.taken.emit(text)
-
-    def _check(self) -> None:
-        self.ask.setEnabled(bool(self.edit.toPlainText().strip()))
-
-
-class _Edit(FittingEdit):
-    taken = Signal()
-    left = Signal()
-
-    def __init__(self) -> None:
-        super().__init__("The question", least=1)
-        self.setAccessibleDescription("Enter asks it, Escape leaves it as it was")
-
-    def event(self, event: QEvent) -> bool:
-        """Escape is this field's before it is the page's."""
-        escape = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
-        if escape and event.type() == QEvent.Type.ShortcutOverride:
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
-        if enter and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            self.taken.emit()
-        elif event.key() == Qt.Key.Key_Escape:
-            self.left.emit()
-        else:
-            super().keyPressEvent(event)
+        box.addLayout(row(said, None, self.cancel, self.take, spacing=8))
