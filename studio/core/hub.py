@@ -1,8 +1,16 @@
-"""A model of the hub as a search shows it."""
+"""Models of the hub: as a search shows one, and how a repository may be named."""
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+from studio.core.errors import StudioError
+
+_WORD = r"\w(?:[\w.-]*\w)?"
+_NAME = re.compile(rf"{_WORD}/{_WORD}", re.ASCII)
+_LONGEST = 96
 
 
 class HubModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,3 +25,15 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = ""
     gated: bool = False
     updated: str = ""
+
+
+def check_name(name: str) -> None:
+    """StudioError where the hub would take no repository of this name."""
+    odd = "--" in name or ".." in name or name.endswith(".git")
+    odd = odd or any(len(word) > _LONGEST for word in name.split("/"))
+    if odd or not _NAME.fullmatch(name):
+        raise StudioError(
+            "Not a repository's name",
+            f"“{name}” can't be the name of a repository." if name else "It needs a name.",
+            "Write OWNER/NAME in letters, digits, “-”, “_” and “.”, as in ada/orders.",
+        )

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from studio.core import exporting
 from studio.core.passport import Check, Example, Passport, Token
-from studio.library import adapters, exports, parts
+from studio.library import adapters, exports, parts, settings
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
 from studio.ui.pages.library import LibraryPage
 from studio.ui.pages.library.export.dialog import ExportDialog
 from studio.ui.pages.library.export.passport_view import PassportView
+from studio.ui.pages.library.export.push import BROKEN_OFF, FAILED, NO_TOKEN, PRIVATE, PushCard
 from studio.ui.session import Session
+from tests.fakes.hub import TOKEN, FakeHub, serving
 from tests.support.adapter_files import write_adapter
 from tests.support.live_session import SOON, live
 from tests.ui.show import Show
@@ -51,6 +55,16 @@ def working(
         yield page
 
 
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """A hub that knows one who may write. Its files travel by LFS: Xet has servers of its own."""
+    monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
+    with serving() as served:
+        served.writers.add(TOKEN)
+        monkeypatch.setenv("HF_ENDPOINT", served.url)
+        yield served
+
+
 def opened(page: LibraryPage, qtbot: QtBot) -> ExportDialog:
     qtbot.mouseClick(page.details.export, LEFT)
     qtbot.waitUntil(lambda: page.exports.dialog is not None and page.exports.dialog.isVisible())
@@ -73,6 +87,25 @@ def passport(**changed: tuple[bool, float, float]) -> Passport:
             for name, each in checks.items()
         ),
     )  # fmt: skip
+
+
+def result_face(dialog: ExportDialog, folder: Path, checked: Passport) -> PushCard:
+    """The dialog as it is behind an export to this folder."""
+    plain = msgspec.to_builtins(checked)
+    dialog.exporting.finished.emit(
+        {"path": str(folder), "bytes": 1, "seconds": 1.0, "passport": plain}
+    )
+    return dialog.push
+
+
+def pushed(push: PushCard, repo: str, qtbot: QtBot) -> None:
+    """Push it there and wait until it is on the hub."""
+    qtbot.waitUntil(push.button.isEnabled)
+    push.edit.clear()
+    qtbot.keyClicks(push.edit, repo)
+    qtbot.mouseClick(push.button, LEFT)
+    qtbot.waitUntil(push.message.isVisible, timeout=SOON)
+    assert push.message.title() == "It is on the hub"
 
 
 def test_every_format_has_a_card_and_its_own_choices(page: LibraryPage, qtbot: QtBot) -> None:
@@ -106,9 +139,10 @@ def test_a_missing_part_is_offered_and_nothing_starts_without_it(
     assert not dialog.start.isEnabled()
 
 
-def test_an_export_and_its_passport(
-    working: LibraryPage, home: Home, adapter: Path, qtbot: QtBot
+def test_an_export_its_passport_and_its_way_to_the_hub(
+    hub: FakeHub, working: LibraryPage, home: Home, adapter: Path, qtbot: QtBot
 ) -> None:
+    settings.set_token(home, TOKEN)
     dialog = opened(working, qtbot)
     dialog.question.choose("adapter")
     dialog.question.check.set_value("quick")
@@ -119,6 +153,13 @@ def test_an_export_and_its_passport(
     assert dialog.passport.stamp.text() == "Passed"
     assert (target / "adapter_model.safetensors").is_file()
     qtbot.waitUntil(lambda: dialog.passport.examples is not None, timeout=SOON)
+    pushed(dialog.push, "me/orders", qtbot)
+    files = hub.repos["me/orders"].files
+    assert hub.private == {"me/orders"}
+    for name in ("adapter_model.safetensors", "passport.json", "README.md"):
+        assert files[name] == (target / name).read_bytes()
+    qtbot.mouseClick(dialog.push.message.button, LEFT)
+    assert QGuiApplication.clipboard().text() == f"{hub.url}/me/orders"
     qtbot.mouseClick(dialog.close_button, LEFT)
     [kept] = exports.listing(home, str(adapter))
     assert kept.out == str(target)
@@ -130,6 +171,11 @@ def test_an_export_and_its_passport(
     qtbot.waitUntil(lambda: history.list.count() == 1)
     assert "Adapter alone: passed" in history.list.item(0).text()
     assert history.passport.stamp.text() == "Passed"
+    qtbot.waitUntil(history.push.button.isEnabled)
+    qtbot.mouseClick(history.push.public, LEFT)
+    pushed(history.push, "me/shown", qtbot)
+    assert hub.repos["me/shown"].files == files
+    assert hub.private == {"me/orders"}
     history.accept()
     again.reject()
 
@@ -154,6 +200,53 @@ def test_without_exports_the_list_says_so(page: LibraryPage, qtbot: QtBot) -> No
     assert not history.open_button.isEnabled()
     history.accept()
     dialog.reject()
+
+
+def test_what_failed_is_not_pushed(
+    page: LibraryPage, home: Home, adapter: Path, qtbot: QtBot
+) -> None:
+    settings.set_token(home, TOKEN)
+    dialog = opened(page, qtbot)
+    push = result_face(dialog, adapter, passport())
+    qtbot.waitUntil(push.button.isEnabled)
+    result_face(dialog, adapter, passport(stops=(False, 1.0, 0.0)))
+    assert not push.button.isEnabled()
+    assert not push.edit.isEnabled()
+    assert push.words.text() == push.button.accessibleDescription() == FAILED
+
+
+def test_without_a_token_the_push_says_where_to_save_one(
+    page: LibraryPage, adapter: Path, qtbot: QtBot
+) -> None:
+    push = result_face(opened(page, qtbot), adapter, passport())
+    qtbot.waitUntil(lambda: push.words.text() == NO_TOKEN)
+    assert not push.button.isEnabled()
+    assert push.button.accessibleDescription() == NO_TOKEN
+
+
+def test_a_push_with_a_wrong_name_broken_off_and_refused(
+    hub: FakeHub, page: LibraryPage, home: Home, adapter: Path, qtbot: QtBot
+) -> None:
+    settings.set_token(home, "hf_another")
+    dialog = opened(page, qtbot)
+    push = result_face(dialog, adapter, passport())
+    qtbot.waitUntil(push.button.isEnabled)
+    qtbot.keyClicks(push.edit, "orders")
+    qtbot.mouseClick(push.button, LEFT)
+    assert "OWNER/NAME" in push.words.text()
+    qtbot.keyClicks(push.edit, "/mine")
+    assert push.words.text() == PRIVATE
+    qtbot.mouseClick(push.button, LEFT)
+    assert push.button.accessibleName() == "Cancel"
+    qtbot.mouseClick(push.button, LEFT)
+    assert push.words.text() == BROKEN_OFF
+    qtbot.mouseClick(push.button, LEFT)
+    qtbot.waitUntil(push.message.isVisible, timeout=SOON)
+    assert push.message.title() == "Not allowed to write"
+    assert hub.repos == {}
+    with qtbot.waitSignal(push.busy, check_params_cb=lambda working: not working):
+        qtbot.mouseClick(push.button, LEFT)
+        dialog.reject()
 
 
 def test_a_failing_passport_names_its_reasons(show: Show) -> None:

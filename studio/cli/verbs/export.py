@@ -11,7 +11,7 @@ import msgspec
 from studio.cli.console import Console, size, table
 from studio.cli.interrupts import watched
 from studio.client import actions
-from studio.core import exporting, passport
+from studio.core import exporting, hub, passport
 from studio.core.commands import Cancel
 from studio.core.errors import StudioError
 from studio.core.passport import Passport
@@ -57,6 +57,8 @@ def _export(home: Home, options: argparse.Namespace, console: Console) -> int:
         console.result(msgspec.to_builtins(exporting.FORMATS), _formats())
         return 0
     _refuse_incomplete(options)
+    if options.push:
+        hub.check_name(options.push)
     adapter = adapters.find(home, options.adapter) if options.adapter else None
     named = options.base or options.model
     job = actions.export_job(

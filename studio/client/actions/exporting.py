@@ -11,7 +11,7 @@ from studio.client.actions.jobs import Asked, Hear, Progress, run_job
 from studio.client.actions.merging import free_out, refuse_broken
 from studio.client.keeper import Keeper, Orders
 from studio.client.preparer import Preparer
-from studio.core import exporting
+from studio.core import exporting, hub
 from studio.core.commands import Export
 from studio.core.errors import StudioError
 from studio.core.passport import FILE, Passport, reasons
@@ -68,7 +68,8 @@ def push(
 ) -> str:  # fmt: skip
     """Put an export into a repository of the hub (owner/name); the address of its page.
 
-    Raises StudioError where its passport is failed, the token is missing or the hub refuses.
+    Raises StudioError where the name won't do, its passport is failed, the token is missing or the
+    hub refuses.
     """
     if preparer is None:
         with Preparer(home) as own:
@@ -76,6 +77,7 @@ def push(
                 home, folder, repo, private=private, preparer=own, progress=progress,
                 cancelled=cancelled,
             )  # fmt: skip
+    hub.check_name(repo)
     if not folder.is_dir():
         raise StudioError("No such folder", f"There is no folder {folder}.", "Name an export.")
     refuse_failed(folder)

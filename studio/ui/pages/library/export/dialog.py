@@ -18,6 +18,7 @@ from studio.ui import format as say
 from studio.ui.icons import IconLabel
 from studio.ui.pages.library.export.exporting import Exporting
 from studio.ui.pages.library.export.passport_view import PassportView
+from studio.ui.pages.library.export.push import PushCard
 from studio.ui.pages.library.export.question import Question
 from studio.ui.session import Session
 from studio.ui.widgets import (
@@ -90,6 +91,8 @@ class ExportDialog(QDialog):
 
     def _result(self) -> QWidget:
         self.passport = PassportView()
+        self.push = PushCard(self._session)
+        self.finished.connect(self.push.cancel)
         self.place = ElidedLabel("", "mono")
         self.facts_line = label("", "sub", wrap=True)
         self.open_button = Button("Open folder", "", "folder")
@@ -101,7 +104,7 @@ class ExportDialog(QDialog):
         face = QWidget()
         face.setLayout(
             column(
-                self.facts_line, self.place, shown,
+                self.facts_line, self.place, shown, self.push,
                 row(self.open_button, None, self.close_button), spacing=12,
             )
         )  # fmt: skip
@@ -136,6 +139,7 @@ class ExportDialog(QDialog):
         plain = result.get("passport")
         self._passport = msgspec.convert(plain, Passport) if plain else None
         self.passport.show_passport(self._passport)
+        self.push.show_export(self._path, self._passport)
         self._show_face(2)
         self._session.background(
             _examples, self._session.home, str(self._path), done=self._show_examples

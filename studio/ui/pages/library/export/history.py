@@ -25,6 +25,7 @@ from studio.library.folders import Home
 from studio.ui import format as say
 from studio.ui.icons import IconLabel
 from studio.ui.pages.library.export.passport_view import PassportView
+from studio.ui.pages.library.export.push import PushCard
 from studio.ui.session import Session
 from studio.ui.tables.runs import when
 from studio.ui.widgets import Button, ElidedLabel, EmptyState, ScrollArea, column, label, row
@@ -48,6 +49,9 @@ class ExportsDialog(QDialog):
         self.list.setFixedWidth(LIST_WIDTH)
         self.list.currentRowChanged.connect(self._show)
         self.passport = PassportView()
+        self.push = PushCard(session)
+        self.push.busy.connect(self.list.setDisabled)
+        self.finished.connect(self.push.cancel)
         self.place = ElidedLabel("", "mono")
         self.open_button = Button("Open folder", "", "folder")
         self.open_button.clicked.connect(self._open_folder)
@@ -64,7 +68,7 @@ class ExportsDialog(QDialog):
         beside.addWidget(self.list)
         shown = ScrollArea()
         shown.body.addWidget(self.passport)
-        beside.addLayout(column(self.place, self.gone, shown, spacing=10), 1)
+        beside.addLayout(column(self.place, self.gone, shown, self.push, spacing=10), 1)
         box = QVBoxLayout(self)
         box.setContentsMargins(24, 22, 24, 20)
         box.setSpacing(14)
@@ -96,6 +100,8 @@ class ExportsDialog(QDialog):
         self.gone.setVisible(not known.there)
         self.open_button.setEnabled(known.there)
         self.passport.show_passport(known.passport, shown)
+        self.push.setVisible(known.there)
+        self.push.show_export(Path(known.out), known.passport)
 
     def _open_folder(self) -> None:
         known, _ = self._rows[self.list.currentRow()]
