@@ -23,6 +23,7 @@ ONE_OF_EACH: tuple[ev.AnyEvent, ...] = (
     ev.TokenText(request="a", text="Hel", side=1),
     ev.Answered(request="a", text="Hello", tokens=2, tokens_per_second=20.0),
     ev.Ready(model="m", adapters=("x",)),
+    ev.Serving(address="http://127.0.0.1:8765/v1", models=("m", "x"), requests=3, active=1),
     ev.Refused(request="a", title="No", text="Can't.", fix="Don't."),
     ev.Rescued(step=3, where="a step", micro_batch_size=2, gradient_accumulation=8),
     ev.RolledBack(step=9, to_step=4, text="The loss is no number any more."),

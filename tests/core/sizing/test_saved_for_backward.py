@@ -20,6 +20,7 @@ from studio.core.sizing import attention, logits, pieces, products
 from studio.core.sizing.plan import Plan
 from studio.core.sizing.shapes import Linear, Shapes
 from studio.core.sizing.tape import Tape, Value
+from studio.engine.fast import layers
 from tests.support.tensor_peak import TensorPeak
 
 TOKENS, WIDTH, INNER = 64, 48, 104
@@ -76,8 +77,12 @@ def plan_like(plan: Plan, width: int) -> Plan:
     ("kind", "module"),
     [("rms", LlamaRMSNorm), ("rms+1", Gemma2RMSNorm), ("layer", nn.LayerNorm)],
 )
-def test_norms(kind: str, module: Any, plan: Plan, width: int) -> None:
+@pytest.mark.parametrize("peft", [False, True], ids=["remade", "plain"])
+def test_norms(kind: str, module: Any, plan: Plan, width: int, peft: bool) -> None:
+    plan = msgspec.structs.replace(plan, peft=peft)
     norm = module(WIDTH).to(DTYPES[width]).requires_grad_(plan.full)
+    if plan.remakes:
+        layers.put_on(norm)
     values = torch.ones(TOKENS, WIDTH, dtype=DTYPES[width], requires_grad=True)
     true = saved(lambda: norm(values), [values, *norm.parameters()])
     tape = Tape()
