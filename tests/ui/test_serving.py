@@ -134,16 +134,24 @@ def test_given_up_while_it_loads(
 
 
 def test_chat_hands_on_who_speaks_in_it(
-    session: Session, home: Home, own_model: Path, show: Show, qtbot: QtBot
+    session: Session,
+    home: Home,
+    own_model: Path,
+    show: Show,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     adapter = made.make_adapter(own_model, home.adapters / "orders")
-    page = ChatPage(session)
-    show(page)
-    page.open_chat(str(own_model), [str(adapter)])
-    qtbot.waitUntil(lambda: str(adapter) in page.sides.sides(), timeout=SOON)
-    with qtbot.waitSignal(session.open_serving) as heard:
-        page.top.used.emit()
-    assert heard.args == [str(own_model), [str(adapter)]]
+    with live(session, qtbot, monkeypatch):
+        page = ChatPage(session)
+        show(page)
+        page.open_chat(str(own_model), [str(adapter)])
+        qtbot.waitUntil(lambda: page.talk.ready, timeout=SOON)
+        with qtbot.waitSignal(session.open_serving) as heard:
+            page.top.used.emit()
+        assert heard.args == [str(own_model), [str(adapter)]]
+        page.talk.leave()
+        qtbot.waitUntil(lambda: not list(home.jobs.iterdir()), timeout=SOON)
 
 
 def test_requests_in_words() -> None:
