@@ -24,13 +24,29 @@ NOT_TRIED = {
     "studio/cli/verbs/estimate.py": "write_whole of a recipe under a new name",
     "studio/client/actions/measuring.py": "a recipe in a job's folder, thrown away afterwards",
     "studio/client/actions/starter.py": "files of the starter model, compared with their digests",
+    "studio/client/actions/parts.py": "compared with its digest; half a part is installed anew",
     "studio/client/connection.py": "a log",
     "studio/client/lanes.py": "a log",
+    "studio/client/pip.py": "pip's output; half an install is mended by the next",
+    "studio/engine/export/bare_adapter.py": "in the whole_folder of an export",
+    "studio/engine/export/four_bit.py": "in the whole_folder of an export",
+    "studio/engine/export/gguf_notes.py": "in the whole_folder of an export",
+    "studio/engine/export/onnx.py": "in the whole_folder of an export",
+    "studio/engine/llama_cpp/convert.py": "in the whole_folder of an export, gone afterwards",
+    "studio/engine/llama_cpp/lora.py": "a temporary folder in the whole_folder of an export",
+    "studio/engine/llama_cpp/rendering.py": "a log",
+    "studio/engine/mix.py": "whole_folders, of the mix and of what is published",
+    "studio/engine/mixed_adapter.py": "in the whole_folder of a mix",
     "studio/engine/peaks.py": "the kernel's mark of a process, in /proc",
     "studio/engine/process.py": "a log",
     "studio/keeper/engine.py": "a log",
     "studio/keeper/guard.py": "write_whole of what may be forgotten",
+    "studio/library/adapters/gguf_lora.py": "a temporary folder, before it is added",
+    "studio/library/adapters/importing.py": "a temporary folder, before it is added",
+    "studio/library/adapters/index.py": "write_whole of what is read again without it",
     "studio/library/locks.py": "a process id for people; the lock is the system's",
+    "studio/library/mixing.py": "whole_folder and write_whole; a draft can be made again",
+    "studio/library/models/tensors.py": "the file of an adapter that is being imported",
     "studio/library/serving.py": "write_whole; a key that can't be read is made anew",
     "studio/library/own_rows.py": "write_whole and append_line; an undo that can't be is refused",
     "studio/preparer/build.py": "in the add_folder of a dataset of ratings",
@@ -45,6 +61,7 @@ NOT_TRIED = {
 }
 NO_WRITES = {
     "studio/engine/saving.py": "msgspec.structs.replace",
+    "studio/ui/pages/mix/popup.py": "moves a widget",
     "studio/ui/widgets/messages.py": "moves a widget",
     "studio/ui/widgets/plot.py": "moves a widget",
     "studio/ui/widgets/plot_parts.py": "moves a widget",
@@ -52,6 +69,7 @@ NO_WRITES = {
 IN_ANOTHER = {
     ("studio/engine/checkpoint.py", "Checkpoints.drop_after"),  # as drop_from
     ("studio/library/files.py", "_sweep"),  # clears up after each of them
+    ("studio/library/trash.py", "erase"),  # remove_folder
     ("studio/library/runs.py", "preparing"),  # remove_folder
     ("studio/library/runs.py", "sweep_unprepared"),  # remove_folder
     ("studio/preparer/hub.py", "_begin"),  # write_whole in a folder that has no name yet
