@@ -5,6 +5,7 @@ A part is packages in the studio's own Python environment, or files of one in a 
 
 from __future__ import annotations
 
+import csv
 import functools
 import importlib.metadata
 import platform
@@ -124,15 +125,21 @@ def _installed(name: str) -> Distribution | None:
 
 
 def _whole(package: Distribution) -> bool:
-    """Whether every file is there in its size that the installer wrote down."""
-    if not package.files:
+    """Whether every file is there in its size that the installer wrote down.
+
+    The list is read here: `Distribution.files` leaves out what is missing, in Python 3.12 and
+    newer and wherever setuptools' copy of importlib.metadata was imported.
+    """
+    rows = list(csv.reader((package.read_text("RECORD") or "").splitlines()))
+    return bool(rows) and all(
+        _in_its_size(Path(str(package.locate_file(name))), size) for name, _, size in rows
+    )
+
+
+def _in_its_size(path: Path, size: str) -> bool:
+    if not size or path.suffix == ".pyc":
+        return True
+    try:
+        return path.stat().st_size == int(size)
+    except OSError:
         return False
-    for file in package.files:
-        path = Path(str(package.locate_file(file)))
-        if file.size is not None and not path.name.endswith(".pyc"):
-            try:
-                if path.stat().st_size != file.size:
-                    return False
-            except OSError:
-                return False
-    return True

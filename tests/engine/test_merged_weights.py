@@ -268,6 +268,7 @@ def test_no_word_of_the_settings_but_the_weights_count(tmp_path: Path, tiny_mode
     assert_as_peft(merged, tiny_model, adapter)
 
 
+@pytest.mark.usefixtures("warnings_expected")
 def test_what_no_adapter_touches_is_copied_whatever_its_type(
     tmp_path: Path, tiny_model: Path
 ) -> None:

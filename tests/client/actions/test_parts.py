@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import os
 import shutil
 import sysconfig
@@ -54,6 +55,27 @@ def test_what_an_interrupted_install_left_is_mended(
     install_parts(["toy"])
     assert parts.state(toy) == "installed"
     assert (site / MODULE / "__init__.py").read_text("utf-8") == "ANSWER = 42\n"
+
+
+class PresentFiles(importlib.metadata.PathDistribution):
+    """As newer Pythons have it: what is missing isn't listed."""
+
+    @property
+    def files(self) -> list[importlib.metadata.PackagePath]:
+        return [file for file in super().files or () if Path(str(file.locate())).exists()]
+
+
+def test_a_missing_file_is_missed_where_python_does_not_list_it(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = offer(monkeypatch, toy_part())
+    write_wheel(index, NAME, "1.0", {f"{MODULE}/__init__.py": "ANSWER = 42\n"})
+    install_parts(["toy"])
+    mark = next((tmp_path / "site").glob("*.dist-info"))
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: PresentFiles(mark))
+    assert parts.state(toy) == "installed"
+    (tmp_path / "site" / MODULE / "__init__.py").unlink()
+    assert parts.state(toy) == "broken"
 
 
 def extracted(wheel: Path, digest: str = "") -> Part:
