@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from studio.core.errors import StudioError
@@ -152,6 +154,31 @@ def find(name: str) -> Format:
         f"Nothing can be exported as {name or 'nothing'}.",
         f"Use one of {', '.join(each.id for each in FORMATS)}.",
     )
+
+
+def base_words(base: str, losses: Mapping[str, float]) -> str:
+    """Which of a QLoRA adapter's two bases the export was built on, and what both came to on
+    held-out rows; "" for an adapter that has but one."""
+    if not base:
+        return ""
+    line = f"Built on {_BASES[base]}"
+    if losses:
+        line += (
+            f": held-out loss {losses['original']:.4f} on the original, "
+            f"{losses['trained']:.4f} on the 4-bit base"
+        )
+    return line + "."
+
+
+_BASES = {
+    "original": "the 16-bit original",
+    "trained": "the 4-bit base that it was trained on, in 16 bits",
+}
+
+
+def title(name: str) -> str:
+    """What people call a format; its name where this studio doesn't know it."""
+    return next((each.title for each in FORMATS if each.id == name), name)
 
 
 def quantization(format: Format, name: str) -> Quantization | None:

@@ -116,13 +116,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """One prompt, what the live model answers, token by token, and what the export answers."""
+    """A rendered prompt, what the live model answers, token by token, and what the export answers.
+    With the note "prompt" `exported` is how the export renders the same conversation."""
 
     prompt: str
     live: tuple[Token, ...] = ()
     exported: str = ""
     kl: float = 0.0
-    note: str = ""
+    note: Literal["", "prompt"] = ""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,7 +160,24 @@ def verdict(passport: Passport) -> str:
         words += f" (without the adapter {passport.kl_without_adapter:.2g})"
     if passport.loss is not None and passport.loss_trained is not None:
         words += f"; held-out loss {passport.loss:.3f}, as trained {passport.loss_trained:.3f}"
-    return words + "."
+    return f"{words}. {no_loss(passport)}".strip()
+
+
+def no_loss(passport: Passport) -> str:
+    """Why the passport has no held-out loss, and what it rests on instead; "" where it has one."""
+    if passport.loss is not None:
+        return ""
+    if passport.loss_positions:
+        return f"No held-out loss: {passport.runtime} doesn't tell it. Agreement alone decides."
+    if passport.kl_without_adapter is None:
+        return (
+            "No held-out loss: without an adapter there is no training that could be lost. "
+            "Agreement alone decides."
+        )
+    return (
+        "No held-out loss: no rows that the adapter's run held out are here. Agreement alone "
+        "decides, and it has to be nearer to the live model than the bare base is."
+    )
 
 
 def reasons(passport: Passport) -> list[Reason]:

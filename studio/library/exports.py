@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from studio.core.errors import StudioError
-from studio.core.passport import Example, Passport
-from studio.library import formats
+from studio.core.passport import FILE, Example, Passport
+from studio.library import adapter_files, adapters, formats
+from studio.library.adapters import AdapterFacts, Made
 from studio.library.files import PARTIAL, add_folder, write_whole
 from studio.library.folders import Home, legal_name
 
@@ -20,12 +22,16 @@ RECORD, EXAMPLES = "export.json", "examples.json"
 
 class ExportFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One export; `kind` is its format. `adapter` and `model` are the folders that it was made of,
-    `out` where it was written, which nobody watches; `record` the folder this was read from."""
+    `base` which of two it was built on and `base_losses` what both came to, for QLoRA; `out` where
+    it was written, which nobody watches; `record` the folder this was read from, "" where only
+    the adapter's own history knows of it."""
 
     kind: str
     out: str
     model: str
     adapter: str = ""
+    base: str = ""
+    base_losses: dict[str, float] = {}
     name: str = ""
     dtype: str = ""
     quantization: str = ""
@@ -34,6 +40,11 @@ class ExportFacts(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     passport: Passport | None = None
     record: str = ""
+
+    @property
+    def grade(self) -> str:
+        """pass or fail; "" where it wasn't checked."""
+        return self.passport.grade if self.passport else ""
 
     @property
     def there(self) -> bool:
@@ -65,13 +76,77 @@ def listing(home: Home, adapter: str = "") -> list[ExportFacts]:
     return sorted(wanted, key=lambda each: -each.created_at)
 
 
-def examples(record: Path) -> tuple[Example, ...]:
+def of_adapter(home: Home, known: AdapterFacts) -> list[ExportFacts]:
+    """Everything that was made of an adapter, the latest first: what is recorded here, and what
+    only its own history tells, with the passport that lies in the folder."""
+    return _with_unrecorded(listing(home, known.path), [known])
+
+
+def every(home: Home) -> list[ExportFacts]:
+    """The same of all adapters, and what was made of models as they are."""
+    return _with_unrecorded(listing(home), adapters.listing(home))
+
+
+def _with_unrecorded(kept: list[ExportFacts], known: Sequence[AdapterFacts]) -> list[ExportFacts]:
+    recorded = {(each.adapter, each.out) for each in kept}
+    others = [
+        _unrecorded(facts, made)
+        for facts in known
+        for made in facts.made
+        if (facts.path, made.path) not in recorded
+    ]
+    return sorted([*kept, *others], key=lambda each: -each.created_at)
+
+
+def find(home: Home, text: str) -> ExportFacts:
+    """The latest export of this folder or name, recorded or known to an adapter's history.
+
+    Raises StudioError where there is none.
+    """
+    there = every(home)
+    for named in (lambda one: one.out, lambda one: Path(one.out).name):
+        for each in there:
+            if named(each) in (text, str(Path(text).absolute())):
+                return each
+    names = ", ".join(Path(each.out).name for each in there[:5]) or "none yet"
+    raise StudioError(
+        "No such export",
+        f"Nothing is known of an export {text or 'without a name'}.",
+        f"Exports: {names}. See finetune-studio export list.",
+    )
+
+
+def examples(known: ExportFacts) -> tuple[Example, ...]:
     """The examples of an export, the worst first; none where they can't be read."""
+    if not known.record:
+        return ()
     try:
-        content: Any = (record / EXAMPLES).read_bytes()
+        content: Any = (Path(known.record) / EXAMPLES).read_bytes()
         return msgspec.json.decode(content, type=tuple[Example, ...])
     except (OSError, ValueError):
         return ()
+
+
+def passport_in(folder: Path) -> Passport | None:
+    """The passport that lies in an export; None where there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=Passport)
+    except (OSError, ValueError):
+        return None
+
+
+def _unrecorded(known: AdapterFacts, made: Made) -> ExportFacts:
+    folder = Path(made.path)
+    return ExportFacts(
+        kind=made.format or "safetensors",
+        out=made.path,
+        model=known.base,
+        adapter=known.path,
+        name=known.name,
+        bytes=adapter_files.size(folder) if folder.is_dir() else 0,
+        created_at=made.time,
+        passport=passport_in(folder),
+    )
 
 
 def _read(folder: Path) -> ExportFacts:

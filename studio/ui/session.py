@@ -55,8 +55,9 @@ class Session(QObject):
     """A model's folder and the folders of adapters that other programs are to talk with."""
     open_mix = Signal(list)
     """The folders of adapters to mix; the Library offers it while somebody listens."""
-    open_export = Signal(str)
-    """The folder of an adapter to export; the Library offers it while somebody listens."""
+    open_export = Signal(str, str)
+    """The folder of an adapter to export, and the format where it is known ("" else); the Library
+    offers it while somebody listens."""
     recipe_wanted = Signal(str)
     """A recipe's file: a new run is to start from it."""
     said = Signal(str, str)

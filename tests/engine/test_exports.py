@@ -166,7 +166,7 @@ def test_examples_stay_in_the_library(home: Home, tmp_path: Path, tiny_model: Pa
     out = tmp_path / "merged"
     run(home, format="safetensors", out=str(out), model=str(tiny_model), adapter=str(adapter))
     [kept] = exports.listing(home)
-    shown = exports.examples(Path(kept.record))
+    shown = exports.examples(kept)
     assert shown
     assert shown[0].live
     told = "".join(file.read_text("utf-8", "replace") for file in out.glob("*.json"))

@@ -128,7 +128,12 @@ def test_a_swapped_template(model: Path, adapter: Path, honest: Path, tmp_path: 
     export = Path(shutil.copytree(honest, tmp_path / "export"))
     other = BOS_TEMPLATE.replace("message['role']", "message['role'].upper()")
     (export / "chat_template.jinja").write_text(other, "utf-8")
-    assert names(judge(model, adapter, export).passport) == ["Prompt"]
+    judged = judge(model, adapter, export)
+    assert names(judged.passport) == ["Prompt"]
+    first, second = judged.examples[:2]
+    assert first.note == "prompt"
+    assert first.exported == first.prompt.replace("user", "USER").replace("assistant", "ASSISTANT")
+    assert second.note == ""
 
 
 def test_a_template_that_refuses(model: Path, adapter: Path, honest: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QTextEdit
 from pytestqt.qtbot import QtBot
 
 from studio.core import exporting
@@ -95,7 +96,7 @@ def result_face(dialog: ExportDialog, folder: Path, checked: Passport) -> PushCa
     dialog.exporting.finished.emit(
         {"path": str(folder), "bytes": 1, "seconds": 1.0, "passport": plain}
     )
-    return dialog.push
+    return dialog.outcome.push
 
 
 def pushed(push: PushCard, repo: str, qtbot: QtBot) -> None:
@@ -113,7 +114,7 @@ def test_every_format_has_a_card_and_its_own_choices(page: LibraryPage, qtbot: Q
     assert set(question.cards) == {each.id for each in exporting.FORMATS}
     assert "vLLM" in question.cards["safetensors"].accessibleDescription()
     assert question.choices() == {"check": "full", "dtype": "auto", "onto": "auto"}
-    assert question.out.path().endswith("Orders-safetensors")
+    assert question.out.path().endswith("Orders-merged")
     question.choose("nf4")
     assert question.advice.isVisible()
     assert question.choices() == {"check": "full", "quantization": "NF4", "onto": "auto"}
@@ -149,16 +150,16 @@ def test_an_export_its_passport_and_its_way_to_the_hub(
     target = Path(dialog.question.out.path())
     qtbot.waitUntil(dialog.start.isEnabled)
     qtbot.mouseClick(dialog.start, LEFT)
-    qtbot.waitUntil(dialog.passport.isVisible, timeout=SOON)
-    assert dialog.passport.stamp.text() == "Passed"
+    qtbot.waitUntil(dialog.outcome.passport.isVisible, timeout=SOON)
+    assert dialog.outcome.passport.stamp.text() == "Passed"
     assert (target / "adapter_model.safetensors").is_file()
-    qtbot.waitUntil(lambda: dialog.passport.examples is not None, timeout=SOON)
-    pushed(dialog.push, "me/orders", qtbot)
+    qtbot.waitUntil(lambda: dialog.outcome.passport.examples is not None, timeout=SOON)
+    pushed(dialog.outcome.push, "me/orders", qtbot)
     files = hub.repos["me/orders"].files
     assert hub.private == {"me/orders"}
     for name in ("adapter_model.safetensors", "passport.json", "README.md"):
         assert files[name] == (target / name).read_bytes()
-    qtbot.mouseClick(dialog.push.message.button, LEFT)
+    qtbot.mouseClick(dialog.outcome.push.message.button, LEFT)
     assert QGuiApplication.clipboard().text() == f"{hub.url}/me/orders"
     qtbot.mouseClick(dialog.close_button, LEFT)
     [kept] = exports.listing(home, str(adapter))
@@ -169,11 +170,12 @@ def test_an_export_its_passport_and_its_way_to_the_hub(
     history = working.exports.history
     assert history is not None
     qtbot.waitUntil(lambda: history.list.count() == 1)
-    assert "Adapter alone: passed" in history.list.item(0).text()
-    assert history.passport.stamp.text() == "Passed"
-    qtbot.waitUntil(history.push.button.isEnabled)
-    qtbot.mouseClick(history.push.public, LEFT)
-    pushed(history.push, "me/shown", qtbot)
+    spoken = history.list.item(0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken.startswith("Adapter alone: Passed")
+    assert history.outcome.passport.stamp.text() == "Passed"
+    qtbot.waitUntil(history.outcome.push.button.isEnabled)
+    qtbot.mouseClick(history.outcome.push.public, LEFT)
+    pushed(history.outcome.push, "me/shown", qtbot)
     assert hub.repos["me/shown"].files == files
     assert hub.private == {"me/orders"}
     history.accept()
@@ -197,7 +199,7 @@ def test_without_exports_the_list_says_so(page: LibraryPage, qtbot: QtBot) -> No
     history = page.exports.history
     assert history is not None
     qtbot.waitUntil(history.none.isVisible)
-    assert not history.open_button.isEnabled()
+    assert not history.outcome.open_button.isVisible()
     history.accept()
     dialog.reject()
 
@@ -249,6 +251,21 @@ def test_a_push_with_a_wrong_name_broken_off_and_refused(
         dialog.reject()
 
 
+def coloured(text: QTextEdit) -> list[str]:
+    """What stands on a ground of its own."""
+    found = []
+    block = text.document().begin()
+    while block.isValid():
+        pieces = block.begin()
+        while not pieces.atEnd():
+            piece = pieces.fragment()
+            if piece.charFormat().background().color().alpha():
+                found.append(piece.text())
+            pieces += 1
+        block = block.next()
+    return found
+
+
 def test_a_failing_passport_names_its_reasons(show: Show) -> None:
     view = PassportView()
     view.show_passport(None)
@@ -264,10 +281,15 @@ def test_a_failing_passport_names_its_reasons(show: Show) -> None:
     assert view.stamp.text() == "Failed"
     assert view.reasons == ["Stop", "Held-out loss"]
     assert view.examples is not None
-    assert view.examples.text.toPlainText().startswith("Order 512\n\n{aSure")
+    assert coloured(view.examples.text) == ["a", "\N{HAIR SPACE}Sure"]
     assert not view.examples.back.isEnabled()
     view.examples.forth.click()
     assert "Every token is the likeliest in both." in view.examples.text.toPlainText()
+    other = Example(prompt="<s>user: Hi</s>", exported="<s>USER: Hi</s>", note="prompt")
+    view.show_passport(passport(prompt=(False, 1.0, 0.0)), (other, *shown))
+    text = view.examples.text
+    assert text.toPlainText() == "Live:\n<s>user: Hi</s>\n\nExport:\n<s>USER: Hi</s>"
+    assert coloured(text) == ["user", "USER"]
     view.show_passport(passport())
     assert (view.stamp.text(), view.reasons, view.examples) == ("Passed", [], None)
     view.show_passport(None)

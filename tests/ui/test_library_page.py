@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
@@ -16,16 +17,16 @@ from pytestqt.qtbot import QtBot
 
 from studio.core.errors import StudioError
 from studio.core.events import Sampled, Step
+from studio.core.passport import Check, Passport
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
 from studio.library import adapters, jobs, models, runs, trash
 from studio.library.adapters import AdapterFacts, search
 from studio.library.folders import Home
 from studio.ui.pages.library import LibraryPage
-from studio.ui.pages.library.merge_dialog import MergeDialog
-from studio.ui.pages.library.merging import grade
+from studio.ui.pages.library.export.dialog import ExportDialog
 from studio.ui.session import Session
 from studio.ui.tables.adapters import AdaptersModel, about, method, modules
-from studio.ui.widgets import ConfirmDialog, NameDialog
+from studio.ui.widgets import ConfirmDialog, NameDialog, Pill
 from tests.support import gguf_adapter
 from tests.support.adapter_files import write_adapter
 from tests.support.live_session import SOON, live
@@ -145,14 +146,14 @@ def test_the_list_shows_the_latest_first_with_details(filled: LibraryPage, qtbot
 
 
 def test_search_finds_by_every_word(filled: LibraryPage, qtbot: QtBot) -> None:
-    qtbot.keyClicks(filled.search, "lora PIR")
+    qtbot.keyClicks(filled.filters.search, "lora PIR")
     assert names(filled) == ["Pirate"]
     assert filled.details.name.text() == "Pirate"
-    qtbot.keyClicks(filled.search, "x")
+    qtbot.keyClicks(filled.filters.search, "x")
     assert names(filled) == []
     assert filled.none_found.isVisible()
     assert not filled.details.isVisible()
-    filled.search.clear()
+    filled.filters.search.clear()
     assert len(names(filled)) == 3
 
 
@@ -202,14 +203,14 @@ def test_filters_and_orders(
     adapters.annotate(home, three[2], tags=["shop"])
     adapters.annotate(home, three[1], tags=["shop", "fun"])
     filled.reload()
-    qtbot.waitUntil(filled.tag.isVisible)
-    filled.sort.set_value("name")
-    filled.sort.chosen.emit("name")
+    qtbot.waitUntil(filled.filters.tag.isVisible)
+    filled.filters.sort.set_value("name")
+    filled.filters.sort.chosen.emit("name")
     assert names(filled) == ["Calm", "Orders", "Pirate"]
-    filled.tag.set_value("shop")
-    filled.tag.chosen.emit("shop")
+    filled.filters.tag.set_value("shop")
+    filled.filters.tag.chosen.emit("shop")
     assert names(filled) == ["Calm", "Pirate"]
-    qtbot.keyClicks(filled.search, "fun")
+    qtbot.keyClicks(filled.filters.search, "fun")
     assert names(filled) == ["Pirate"]
     assert "1 of 3" in filled.heading.subtitle.text()
 
@@ -398,31 +399,42 @@ def test_a_broken_adapter_can_only_be_deleted(
     qtbot.waitUntil(lambda: len(names(filled)) == 2)
 
 
-def opened_merge(page: LibraryPage, qtbot: QtBot) -> MergeDialog:
+def opened_merge(page: LibraryPage, qtbot: QtBot) -> ExportDialog:
     click(qtbot, page.details.merge)
-    qtbot.waitUntil(
-        lambda: page.doing.merge_dialog is not None and page.doing.merge_dialog.isVisible()
-    )
-    assert page.doing.merge_dialog is not None
-    return page.doing.merge_dialog
+    qtbot.waitUntil(lambda: page.exports.dialog is not None and page.exports.dialog.isVisible())
+    assert page.exports.dialog is not None
+    return page.exports.dialog
 
 
 def test_merge_and_its_passport(
     merging: LibraryPage, home: Home, session: Session, qtbot: QtBot
 ) -> None:
     dialog = opened_merge(merging, qtbot)
-    target = Path(dialog.out.path())
+    assert (dialog.windowTitle(), dialog.question.cards) == ("Merge", {})
+    target = Path(dialog.question.out.path())
     assert target == home.models / "Orders-merged"
     with qtbot.waitSignal(session.models_changed, timeout=SOON):
         click(qtbot, dialog.start)
-    qtbot.waitUntil(dialog.pill.isVisible)
-    assert dialog.pill.text() == "Passed"
-    assert "KL divergence" in dialog.check_line.text()
+    outcome = dialog.outcome
+    qtbot.waitUntil(outcome.passport.isVisible)
+    assert outcome.passport.stamp.text() == "Passed"
+    assert "without" not in outcome.passport.no_loss
+    assert "no rows that the adapter's run held out" in outcome.passport.no_loss
+    qtbot.waitUntil(lambda: outcome.passport.examples is not None, timeout=SOON)
     assert models.usable(target)
     assert json.loads((target / "passport.json").read_text("utf-8"))["grade"] == "pass"
     with qtbot.waitSignal(session.open_chat) as caught:
-        click(qtbot, dialog.talk)
+        click(qtbot, outcome.talk)
     assert caught.args == [str(target), []]
+    qtbot.waitUntil(lambda: merging.details.lineage.links != [], timeout=SOON)
+    click(qtbot, merging.details.lineage.links[0])
+    qtbot.waitUntil(lambda: merging.exports.history is not None)
+    history = merging.exports.history
+    assert history is not None
+    qtbot.waitUntil(lambda: history.list.count() == 1)
+    assert history.outcome.place.text() == str(target)
+    assert history.outcome.passport.stamp.text() == "Passed"
+    history.accept()
     qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
 
 
@@ -430,26 +442,28 @@ def test_a_qlora_adapter_has_two_bases(
     merging: LibraryPage, home: Home, session: Session, qtbot: QtBot
 ) -> None:
     dialog = opened_merge(merging, qtbot)
-    assert dialog.onto.isVisible()
-    dialog.onto.set_value("trained")
+    assert dialog.question.onto.isVisible()
+    dialog.question.onto.set_value("trained")
+    dialog.question.check.set_value("none")
     with qtbot.waitSignal(session.models_changed, timeout=SOON):
         click(qtbot, dialog.start)
-    qtbot.waitUntil(dialog.pill.isVisible)
-    assert "Merged into the 4-bit base" in dialog.facts_line.text()
+    qtbot.waitUntil(dialog.outcome.isVisible)
+    assert "Built on the 4-bit base" in dialog.outcome.facts_line.text()
+    assert dialog.outcome.passport.stamp.text() == "Not checked"
     dialog.accept()
     qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
     pick(merging, 1, qtbot)
-    assert not opened_merge(merging, qtbot).onto.isVisible()
+    assert not opened_merge(merging, qtbot).question.onto.isVisible()
 
 
 def test_a_merge_is_cancelled_and_leaves_nothing(
     merging: LibraryPage, home: Home, qtbot: QtBot
 ) -> None:
     dialog = opened_merge(merging, qtbot)
-    target = Path(dialog.out.path())
+    target = Path(dialog.question.out.path())
     click(qtbot, dialog.start)
     click(qtbot, dialog.stop)
-    qtbot.waitUntil(lambda: merging.doing.merge_dialog is None, timeout=SOON)
+    qtbot.waitUntil(lambda: merging.exports.dialog is None, timeout=SOON)
     qtbot.waitUntil(lambda: not any(home.jobs.iterdir()), timeout=SOON)
     assert not target.exists()
 
@@ -458,24 +472,45 @@ def test_a_target_that_wont_do_is_said_in_the_dialog(
     filled: LibraryPage, own_model: Path, qtbot: QtBot
 ) -> None:
     dialog = opened_merge(filled, qtbot)
-    dialog.out.edit.clear()
-    qtbot.keyClicks(dialog.out.edit, str(own_model))
-    qtbot.keyClick(dialog.out.edit, Qt.Key.Key_Return)
+    edit = dialog.question.out.edit
+    edit.clear()
+    qtbot.keyClicks(edit, str(own_model))
+    qtbot.keyClick(edit, Qt.Key.Key_Return)
     qtbot.waitUntil(dialog.problem.isVisible)
     assert dialog.start.isVisible()
+    inside = dialog.layout()
+    assert inside is not None
+    assert dialog.height() >= inside.totalHeightForWidth(dialog.width())
     assert (own_model / "config.json").is_file()
     dialog.reject()
 
 
-def test_grades_in_words() -> None:
-    numbers = {
-        "runtime": "transformers", "precision": "float32", "dtype": "float32", "prompts": 4,
-        "positions": 10, "top1": 1.0, "agreement": 1.0, "kl": 1e-6, "kl_max": 1e-5,
-        "kl_without_adapter": 2.0,
-    }  # fmt: skip
-    assert grade({"passport": {"grade": "pass"} | numbers})[:2] == ("Passed", "ok")
-    assert grade({"passport": {"grade": "fail"} | numbers})[:2] == ("Failed", "err")
-    assert grade({"passport": None})[:2] == ("Not checked", "warn")
+def test_a_failed_export_of_before_is_marked_and_opens(
+    filled: LibraryPage, three: list[Path], home: Home, tmp_path: Path, qtbot: QtBot
+) -> None:
+    """Made by an older studio, which kept no record of it but the adapter's own history."""
+    made = tmp_path / "made"
+    made.mkdir()
+    checked = Passport(
+        grade="fail", runtime="llama.cpp", precision="4-bit", dtype="bfloat16", top1=0.3,
+        agreement=0.3, kl=2.0, kl_max=3.0, kl_without_adapter=1.9, positions=1200, prompts=16,
+        cause="lost", checks=(Check(name="kl", passed=False, measured=2.0, wanted=0.4),),
+    )  # fmt: skip
+    (made / "passport.json").write_bytes(msgspec.json.encode(checked))
+    adapters.record_made(home, three[0], "exported", made, format="gguf", grade="fail")
+    filled.reload()
+    qtbot.waitUntil(lambda: filled.details.lineage.links != [])
+    assert "Failed" in [pill.text() for pill in filled.details.lineage.findChildren(Pill)]
+    click(qtbot, filled.details.lineage.links[0])
+    qtbot.waitUntil(lambda: filled.exports.history is not None)
+    history = filled.exports.history
+    assert history is not None
+    qtbot.waitUntil(lambda: history.list.count() == 1)
+    spoken = history.list.item(0).data(Qt.ItemDataRole.AccessibleTextRole)
+    assert spoken.startswith("GGUF: Failed")
+    assert history.outcome.passport.reasons == ["Training lost"]
+    assert not history.outcome.talk.isVisible()
+    history.accept()
 
 
 def test_words_of_an_adapter() -> None:

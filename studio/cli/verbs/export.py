@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from studio.cli.console import Console, size, table
+from studio.cli import passport_words as words
+from studio.cli.console import Console, table
 from studio.cli.interrupts import watched
 from studio.client import actions
-from studio.core import exporting, hub, passport
+from studio.core import exporting, hub
 from studio.core.commands import Cancel
 from studio.core.errors import StudioError
-from studio.core.passport import Passport
-from studio.library import adapters
+from studio.library import adapters, exports
 from studio.library.folders import Home
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     one = parsers.add_parser(
         "export", parents=[shared], help="export an adapter or a model", description=about
     )
-    one.add_argument("what", nargs="?", choices=("formats",), help="formats: what there is")
+    one.add_argument("what", nargs="?", choices=("formats", "list", "show"),
+                     help="formats: what there is; list: what was exported (--adapter: of that "
+                     "one); show: the passport of one")  # fmt: skip
+    one.add_argument("which", nargs="?", metavar="EXPORT", help="for show: its folder or name")
     one.add_argument("--adapter", metavar="DIR", help="an adapter: folder or name")
     one.add_argument("--model", metavar="DIR", help="a model, exported as it is")
     one.add_argument("--base", metavar="DIR", help="the model, where the adapter's own isn't found")
@@ -56,6 +59,8 @@ def _export(home: Home, options: argparse.Namespace, console: Console) -> int:
     if options.what == "formats":
         console.result(msgspec.to_builtins(exporting.FORMATS), _formats())
         return 0
+    if options.what:
+        return (_list if options.what == "list" else _show)(home, options, console)
     _refuse_incomplete(options)
     if options.push:
         hub.check_name(options.push)
@@ -73,7 +78,8 @@ def _export(home: Home, options: argparse.Namespace, console: Console) -> int:
     failed = (result["passport"] or {}).get("grade") == "fail"
     if options.push and not failed:
         result["pushed"] = _push(home, Path(result["path"]), options, console)
-    console.result(result, lines(result))
+    pushed = [f"Pushed   {result['pushed']}"] if "pushed" in result else []
+    console.result(result, words.written(result) + pushed)
     return int(failed)
 
 
@@ -83,22 +89,22 @@ def _push(home: Home, folder: Path, options: argparse.Namespace, console: Consol
     )
 
 
-def lines(result: dict[str, Any]) -> list[str]:
-    """An export for people, with its passport in words."""
-    told = [f"Written  {result['path']} ({size(result['bytes'])})"]
-    told += passport_lines(result.get("passport"))
-    return [*told, f"Pushed   {result['pushed']}"] if "pushed" in result else told
+def _list(home: Home, options: argparse.Namespace, console: Console) -> int:
+    """Everything that was exported, or what was made of one adapter."""
+    if options.adapter:
+        found = exports.of_adapter(home, adapters.facts(adapters.find(home, options.adapter)))
+    else:
+        found = exports.every(home)
+    console.result([words.plain(each) for each in found], words.listed(found))
+    return 0
 
 
-def passport_lines(plain: dict[str, Any] | None) -> list[str]:
-    """A passport for people: the grade, what was measured, and each reason it isn't passed."""
-    if not plain:
-        return ["Check    none"]
-    found = msgspec.convert(plain, Passport)
-    told = [f"Check    {found.grade}: {passport.verdict(found)}"]
-    for reason in passport.reasons(found):
-        told += [f"         {reason.name}: {reason.text}", f"         → {reason.fix}"]
-    return told
+def _show(home: Home, options: argparse.Namespace, console: Console) -> int:
+    known = exports.find(home, options.which)
+    examples = exports.examples(known)
+    told = words.plain(known) | {"examples": msgspec.to_builtins(examples)}
+    console.result(told, words.shown(known, examples))
+    return 0
 
 
 def _formats() -> list[str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from studio.cli.console import Console, size
+from studio.cli import passport_words as words
+from studio.cli.console import Console
 from studio.cli.interrupts import watched
-from studio.cli.verbs.export import passport_lines
 from studio.client import actions
 from studio.core.commands import Cancel
 from studio.library import adapters
@@ -40,12 +40,6 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     one.set_defaults(run=_merge)
 
 
-BASES = {
-    "original": "the 16-bit original",
-    "trained": "the 4-bit base that it was trained on, in 16 bits",
-}
-
-
 def _merge(home: Home, options: argparse.Namespace, console: Console) -> int:
     adapter = adapters.find(home, options.adapter)
     base = actions.model_folder(home, options.base) if options.base else None
@@ -60,21 +54,5 @@ def _merge(home: Home, options: argparse.Namespace, console: Console) -> int:
             hear=console.hear,
             orders=presses.order,
         )
-    console.result(result, lines(result))
+    console.result(result, words.written(result))
     return int((result["passport"] or {}).get("grade") == "fail")
-
-
-def lines(result: dict[str, Any]) -> list[str]:
-    """A merged folder for people, with its passport in short."""
-    told = [f"Model    {result['path']} ({size(result['bytes'])})"]
-    if choice := result.get("base"):
-        told.append(f"Base     {BASES[choice['base']]}{_losses(choice)}")
-    return told + passport_lines(result.get("passport"))
-
-
-def _losses(choice: dict[str, Any]) -> str:
-    """What both bases came to, or nothing where they weren't scored."""
-    if not choice["losses"]:
-        return ""
-    original, trained = choice["losses"]["original"], choice["losses"]["trained"]
-    return f" (held-out loss {original:.4f} on the original, {trained:.4f} on the 4-bit base)"

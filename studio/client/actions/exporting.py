@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from studio.client.actions.jobs import Asked, Hear, Progress, run_job
 from studio.client.actions.merging import free_out, refuse_broken
 from studio.client.keeper import Keeper, Orders
@@ -14,8 +12,8 @@ from studio.client.preparer import Preparer
 from studio.core import exporting, hub
 from studio.core.commands import Export
 from studio.core.errors import StudioError
-from studio.core.passport import FILE, Passport, reasons
-from studio.library import adapters, parts, settings
+from studio.core.passport import reasons
+from studio.library import adapters, exports, parts, settings
 from studio.library.folders import Home
 
 
@@ -87,11 +85,8 @@ def push(
 
 def refuse_failed(folder: Path) -> None:
     """StudioError for an export whose passport says that it answers otherwise."""
-    try:
-        checked = msgspec.json.decode((folder / FILE).read_bytes(), type=Passport)
-    except (OSError, ValueError):
-        return
-    if checked.grade == "fail":
+    checked = exports.passport_in(folder)
+    if checked and checked.grade == "fail":
         raise StudioError(
             "This export failed its check",
             " ".join(reason.text for reason in reasons(checked)),

@@ -173,6 +173,8 @@ def _remember(
     known = adapters.facts(wanted.adapter).name if wanted.adapter else wanted.model.name
     facts = ExportFacts(
         kind=wanted.format.id,
+        base=done.choice.base if done.choice else "",
+        base_losses={**done.choice.losses} if done.choice else {},
         out=str(done.path),
         model=str(wanted.model),
         adapter=str(wanted.adapter or ""),

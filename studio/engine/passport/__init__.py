@@ -13,7 +13,7 @@ from studio.core.passport import FILE, Check, CheckName, Example, Passport, Tole
 from studio.engine import data
 from studio.engine.passport import cause, live
 from studio.engine.passport.examples import worst
-from studio.engine.passport.form import compare_form
+from studio.engine.passport.form import compare_form, other_prompt
 from studio.engine.passport.live import Live, Progress, Reference
 from studio.engine.passport.measures import behind, divergence
 from studio.engine.runtimes import Runtime, Told
@@ -63,6 +63,7 @@ def check(
     runtime = open_export()
     try:
         form = compare_form(asked, runtime)
+        examples = other_prompt(asked, runtime) if not form[0].passed else ()
         heard = _hear(asked, runtime, lambda: progress("Checking: the export", 0.8))
         texts = [runtime.decode(answer) for answer in heard.answers]
         name, candidates = runtime.name, runtime.candidates
@@ -85,7 +86,7 @@ def check(
         strength=found[1],
         **_numbers(asked, heard, limits),
     )
-    return Judged(passport, worst(asked, heard.rows_kl, heard.chosen, texts))
+    return Judged(passport, examples + worst(asked, heard.rows_kl, heard.chosen, texts))
 
 
 def _hear(asked: Reference, runtime: Runtime, tick: Callable[[], None]) -> _Heard:

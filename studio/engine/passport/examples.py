@@ -38,7 +38,7 @@ def _example(
     )
     place = line - asked.held
     asks = asked.prompts[place] if 0 <= place < len(asked.prompts) else None
-    prompt = str(asks.messages[-1]["content"]) if asks else _prompt(asked, line)
+    prompt = asks.text if asks else _prompt(asked, line)
     exported = answers[place] if asks and place < len(answers) else ""
     return Example(prompt=prompt, live=tokens, exported=exported, kl=kl)
 
@@ -46,8 +46,7 @@ def _example(
 def _prompt(asked: Reference, line: int) -> str:
     row = asked.rows[line]
     ids = list(row.ids[: row.places[0] + 1])
-    text = asked.tokenizer.decode(ids, skip_special_tokens=True)
-    return str(text).strip()[-LONGEST_PROMPT:]
+    return str(asked.tokenizer.decode(ids))[-LONGEST_PROMPT:]
 
 
 def _text(asked: Reference, token: int) -> str:

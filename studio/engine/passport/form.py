@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from jinja2 import TemplateError
 
-from studio.core.passport import Check, CheckName
+from studio.core.passport import Check, CheckName, Example
 from studio.engine.passport.live import Reference
 from studio.engine.runtimes import Messages, Runtime
 
@@ -34,6 +34,16 @@ def compare_form(asked: Reference, runtime: Runtime) -> list[Check]:
         _none("bos", beginnings),
         _none("stops", missing),
     ]
+
+
+def other_prompt(asked: Reference, runtime: Runtime) -> tuple[Example, ...]:
+    """The first conversation that the export writes otherwise, both as text; none where there is
+    no such."""
+    for prompt in asked.prompts:
+        text = _rendered(runtime, prompt.messages)
+        if text != prompt.text:
+            return (Example(prompt=prompt.text, exported=text or "", note="prompt"),)
+    return ()
 
 
 def _rendered(runtime: Runtime, messages: Messages) -> str | None:

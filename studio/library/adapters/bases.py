@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,7 @@ def called(model: ModelFacts, name: str) -> bool:
 def _by_content(home: Home, known: AdapterFacts, near: list[ModelFacts]) -> Path:
     """The nearest model with the same content; where none has it, those with its name are said."""
     alike = []
-    for group in (near, *_elsewhere(home, known)):
+    for group in chain([near], _elsewhere(home, known)):  # looked at no further than needed
         for model in group:
             if model.digest == known.base_digest and not models.errors(model):
                 return Path(model.path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from studio.library import foreign
 
@@ -22,8 +23,7 @@ LONGEST_HEADER = 100_000_000
 """Bytes; the bound of the format's own reader (safetensors documentation, "Format")."""
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(msgspec.Struct, frozen=True):
     """One tensor: `dtype` as the format spells it (BF16, F32, …); `begin` and `end` are byte
     offsets in the file."""
 
@@ -92,15 +92,23 @@ def _parsed(content: bytes) -> dict[str, Any]:
     return header
 
 
+class _Entry(msgspec.Struct):
+    """One tensor as the header tells it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
 def _tensor(path: Path, name: str, entry: Any, start: int) -> Tensor:
     try:
-        begin, end = (int(offset) for offset in entry["data_offsets"])
-        shape = tuple(int(size) for size in entry["shape"])
-        dtype = str(entry["dtype"])
+        told = msgspec.convert(entry, _Entry)
+        (begin, end), shape = told.data_offsets, told.shape
         if not 0 <= begin <= end or min(shape, default=0) < 0:
             raise ValueError(f"{begin} to {end}")
-        if dtype in SIZES and math.prod(shape) * SIZES[dtype] != end - begin:
+        size = SIZES.get(told.dtype)
+        if size is not None and math.prod(shape) * size != end - begin:
             raise ValueError(f"{end - begin} bytes")
-    except (TypeError, KeyError, ValueError, OverflowError) as error:
+    except ValueError as error:
         raise Unreadable(f"its entry for {name} makes no sense") from error
-    return Tensor(name, dtype, shape, path, start + begin, start + end)
+    return Tensor(name, told.dtype, shape, path, start + begin, start + end)

@@ -71,7 +71,8 @@ class Details(Card):
         self.again = Button("New run from it", "link")
         self.run = Button("Open the run", "link")
         self.locate = Button("Where is it?", "link")
-        self._values = {name: ElidedLabel("", "") for name in _LINES}
+        elide = Qt.TextElideMode.ElideRight
+        self._values = {name: ElidedLabel("", "", elide) for name in _LINES}
         self._names: dict[str, QLabel] = {}
         self._lay_out()
         self.notes.left.connect(self._notes_left)

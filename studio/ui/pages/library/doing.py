@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QMetaMethod, QObject, QUrl, Signal, SignalInstance
 from PySide6.QtGui import QDesktopServices
@@ -17,8 +16,7 @@ from studio.library.adapters import AdapterFacts, BaseMissing
 from studio.library.folders import Home
 from studio.library.trash import Trashed
 from studio.ui.pages.library.base_dialog import BaseDialog
-from studio.ui.pages.library.merge_dialog import MergeDialog
-from studio.ui.pages.library.merging import Merging, grade
+from studio.ui.pages.library.export.dialog import MERGED
 from studio.ui.pages.library.trash_dialog import TrashDialog
 from studio.ui.session import Session
 from studio.ui.widgets import InlineMessage, NameDialog
@@ -36,7 +34,6 @@ class Doing(QObject):
         super().__init__(page)
         self._session, self._message, self._page = session, message, page
         self._deleted: list[Trashed] = []
-        self.merge_dialog: MergeDialog | None = None
         self.base_dialog: BaseDialog | None = None
         self.trash_dialog: TrashDialog | None = None
         message.acted.connect(self._undo)
@@ -69,16 +66,17 @@ class Doing(QObject):
     def mix(self, chosen: Sequence[AdapterFacts]) -> None:
         self._session.open_mix.emit([facts.path for facts in chosen if not facts.problem])
 
-    def export(self, facts: AdapterFacts) -> None:
-        self._session.open_export.emit(facts.path)
-
-    def merge(self, facts: AdapterFacts) -> None:
-        """Ask where to, once it is known that the base is there."""
+    def export(self, facts: AdapterFacts, only: str = "") -> None:
+        """Ask what as and where to, once it is known that the base is there."""
         self._session.background(
             _with_a_base, self._session.home, facts,
-            done=self._merge,
-            failed=partial(self._failed, facts, lambda: self.merge(facts)),
+            done=lambda known: self._session.open_export.emit(known.path, only),
+            failed=partial(self._failed, facts, lambda: self.export(facts, only)),
         )  # fmt: skip
+
+    def merge(self, facts: AdapterFacts) -> None:
+        """The export of the merged model, asked about by itself."""
+        self.export(facts, MERGED)
 
     def rename(self, facts: AdapterFacts) -> None:
         words = "The adapter's name in the studio; its folder stays where it is."
@@ -166,31 +164,6 @@ class Doing(QObject):
         self.base_dialog = dialog
         dialog.open()
         return dialog
-
-    def _merge(self, facts: AdapterFacts) -> None:
-        merging = Merging(self._session, facts, self)
-        merging.finished.connect(lambda result: self._merged(merging, result))
-        merging.failed.connect(lambda error: self._merge_failed(error))
-        self.merge_dialog = MergeDialog(self._page, self._session, merging)
-        self.merge_dialog.finished.connect(self._merge_closed)
-        self.merge_dialog.open()
-
-    def _merged(self, merging: Merging, result: dict[str, Any]) -> None:
-        self._session.models_changed.emit()
-        self._session.library_changed.emit()
-        if self.merge_dialog is None:
-            tone = "warn" if grade(result)[1] == "err" else "ok"
-            said = f"{merging.facts.name} is merged: check {grade(result)[0].lower()}"
-            self._session.said.emit(said, tone)
-
-    def _merge_failed(self, error: StudioError) -> None:
-        if self.merge_dialog is None:
-            self._show(error)
-
-    def _merge_closed(self) -> None:
-        if self.merge_dialog is not None:
-            self.merge_dialog.deleteLater()
-            self.merge_dialog = None
 
     def _are_deleted(self, entries: list[Trashed]) -> None:
         self._deleted = entries

@@ -9,19 +9,19 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.library.adapters import AdapterFacts, Made, Origin
 from studio.ui.icons import IconLabel
+from studio.ui.pages.library.export.history import GRADES
 from studio.ui.widgets import Button, ElidedLabel, Pill, clear, label, row
 
 LINK_WIDTH = 132
 _HOW = {"resumed": "Resumed from", "mixed": "Mixed from"}
 _KIND = {"merged": "Merged into", "exported": "Exported to"}
-_GRADES = {"pass": ("Passed", "ok"), "fail": ("Failed", "err")}
 
 
 class Lineage(QWidget):
-    """Emits `adapter_wanted` (a folder's name in the library) and `folder_wanted` (a path)."""
+    """Emits `adapter_wanted` (a folder's name in the library) and `made_wanted` (a path)."""
 
     adapter_wanted = Signal(str)
-    folder_wanted = Signal(str)
+    made_wanted = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,9 +58,10 @@ class Lineage(QWidget):
 
     def _add_made(self, made: Made) -> None:
         path = Path(made.path)
-        link = self._link(path.name, lambda: self.folder_wanted.emit(made.path))
-        link.setToolTip(made.path)
-        text, tone = _GRADES.get(made.grade, (made.format.upper(), "plain"))
+        link = self._link(path.name, lambda: self.made_wanted.emit(made.path))
+        link.setToolTip(f"{made.path}\nShow its passport")
+        link.setAccessibleDescription("Show its passport")
+        text, tone = GRADES.get(made.grade, GRADES[""])
         icon = "merge" if made.kind == "merged" else "upload"
         self._line(icon, _KIND[made.kind], link, Pill(text, tone))
 

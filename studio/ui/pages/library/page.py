@@ -10,25 +10,24 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtWidgets import QFileDialog, QMenu, QStackedWidget, QWidget
 
 from studio.library import adapters
-from studio.library.adapters import AdapterFacts, search
+from studio.library.adapters import AdapterFacts
 from studio.ui.background import Task
 from studio.ui.pages.library import story
 from studio.ui.pages.library.details import Details
 from studio.ui.pages.library.doing import Doing
 from studio.ui.pages.library.export import Exports
+from studio.ui.pages.library.filters import Filters
 from studio.ui.pages.library.list_view import AdapterList
 from studio.ui.session import Session
 from studio.ui.tables.adapters import AdaptersModel
 from studio.ui.widgets import (
     Button,
     Card,
-    ComboBox,
     DropZone,
     EmptyState,
     Heading,
     IconButton,
     InlineMessage,
-    LineEdit,
     Page,
     column,
     row,
@@ -38,14 +37,6 @@ from studio.ui.widgets.inputs import dropped_paths
 MOST_BESIDE = 4
 """Adapters that a chat shows side by side."""
 _DROP_HINT = "a PEFT folder, a zip archive or a GGUF adapter"
-SORTS = (
-    ("date", "Latest first"),
-    ("name", "By name"),
-    ("base", "By base"),
-    ("method", "By method"),
-    ("loss", "Lowest loss first"),
-    ("size", "Largest first"),
-)
 
 
 class LibraryPage(Page):
@@ -64,11 +55,7 @@ class LibraryPage(Page):
         self.message = InlineMessage(closable=True)
         self.doing = Doing(session, self.message, self)
         self.exports = Exports(self, session, self.message)
-        self.search = LineEdit("Search adapters", "", "Search", "search")
-        self.search.setClearButtonEnabled(True)
-        self.tag = ComboBox("Tag")
-        self.base = ComboBox("Base")
-        self.sort = ComboBox("Order", SORTS)
+        self.filters = Filters()
         self.trash = IconButton("trash", "Trash")
         self.add = Button("Import", "", "upload", f"Import {_DROP_HINT}")
         self.heading = Heading("Library", "", self.trash, self.add)
@@ -112,11 +99,7 @@ class LibraryPage(Page):
         self.drop = DropZone("Drop adapters here", _DROP_HINT, compact=True)
         filled = QWidget()
         beside = row(spacing=16)
-        filters = row(self.search, self.tag, self.base, self.sort, spacing=8)
-        filters.setStretch(0, 1)
-        for box, width in ((self.tag, 112), (self.base, 112), (self.sort, 152)):
-            box.setMaximumWidth(width)
-        beside.addLayout(column(filters, card, self.drop, spacing=12), 1)
+        beside.addLayout(column(self.filters, card, self.drop, spacing=12), 1)
         beside.addWidget(self.details)
         filled.setLayout(beside)
         self._stack = QStackedWidget()
@@ -131,9 +114,7 @@ class LibraryPage(Page):
         session, details, doing = self._session, self.details, self.doing
         session.library_changed.connect(self.reload)
         session.jobs_changed.connect(lambda _: self.reload() if self.isVisible() else None)
-        self.search.textChanged.connect(lambda _: self._narrow())
-        for box in (self.tag, self.base, self.sort):
-            box.chosen.connect(lambda _: self._narrow())
+        self.filters.changed.connect(self._narrow)
         self.trash.clicked.connect(doing.open_trash)
         self.add.clicked.connect(lambda: self._browse(self.add))
         for zone in (self.drop, self.other):
@@ -164,7 +145,7 @@ class LibraryPage(Page):
         details.again.clicked.connect(lambda: self._with_recipe(session.recipe_wanted.emit))
         details.run.clicked.connect(partial(self._with_shown, self._open_run))
         details.lineage.adapter_wanted.connect(self._show_folder)
-        details.lineage.folder_wanted.connect(doing.open_folder)
+        details.lineage.made_wanted.connect(self._show_made)
         doing.arrived.connect(self._want)
 
     # the list
@@ -173,19 +154,13 @@ class LibraryPage(Page):
         shown = self._wanted or (self.details.facts.path if self.details.facts else "")
         self._wanted = ""
         self._rows = rows
-        tags, bases = search.tags(rows), search.bases(rows)
-        self.tag.set_choices([("", "Any tag"), *((tag, tag) for tag in tags)])
-        self.base.set_choices([("", "Any base"), *((base, base) for base in bases)])
-        self.tag.setVisible(bool(tags))
-        self.base.setVisible(len(bases) > 1)
+        self.filters.offer(rows)
         self.model.set_rows(rows)
         self._narrow(shown)
 
     def _narrow(self, shown: str = "") -> None:
         shown = shown or (self.details.facts.path if self.details.facts else "")
-        self.model.narrow(
-            self.search.text(), tag=self.tag.value(), base=self.base.value(), by=self.sort.value()
-        )
+        self.filters.narrow(self.model)
         self.list.pick(max(0, self.model.row_of(shown)))
         self._show_counts()
 
@@ -229,12 +204,14 @@ class LibraryPage(Page):
         """Select an adapter by its folder's name, whatever is searched for now."""
         path = next((row.path for row in self._rows if row.folder == folder), "")
         if path and self.model.row_of(path) < 0:
-            self.search.clear()
-            self.tag.set_value("")
-            self.base.set_value("")
+            self.filters.clear()
             self._narrow(path)
         self.list.pick(self.model.row_of(path))
         self.list.setFocus()
+
+    def _show_made(self, path: str) -> None:
+        if self.details.facts is not None:
+            self.exports.show_all(self.details.facts, path)
 
     def _want(self, path: str) -> None:
         self._wanted = path

@@ -28,35 +28,36 @@ class Exports(QObject):
         self.history: ExportsDialog | None = None
         session.open_export.connect(self._open)
 
-    def _open(self, folder: str) -> None:
+    def _open(self, folder: str, only: str) -> None:
         self._session.background(
-            adapters.facts, Path(folder), done=self.ask, failed=self._message.show_error
-        )
+            adapters.facts, Path(folder), done=lambda facts: self.ask(facts, only),
+            failed=self._message.show_error,
+        )  # fmt: skip
 
-    def ask(self, facts: AdapterFacts) -> None:
-        """Open the dialog for an adapter."""
+    def ask(self, facts: AdapterFacts, only: str = "") -> None:
+        """Open the dialog for an adapter: of every format, or of one alone."""
         exporting = Exporting(self._session, facts, self)
-        exporting.finished.connect(lambda result: self._exported(facts, result))
+        exporting.finished.connect(lambda result: self._exported(exporting, result))
         exporting.failed.connect(self._failed)
-        self.dialog = ExportDialog(self._page, self._session, exporting)
+        self.dialog = ExportDialog(self._page, self._session, exporting, only)
         self.dialog.so_far.clicked.connect(lambda: self.show_all(facts))
         self.dialog.finished.connect(self._closed)
         self.dialog.open()
 
-    def show_all(self, facts: AdapterFacts) -> None:
-        """Open the list of an adapter's exports."""
-        self.history = ExportsDialog(self.dialog or self._page, self._session, facts)
+    def show_all(self, facts: AdapterFacts, wanted: str = "") -> None:
+        """Open the list of what was made of an adapter, at the one in the folder `wanted`."""
+        self.history = ExportsDialog(self.dialog or self._page, self._session, facts, wanted)
         self.history.finished.connect(self._history_closed)
         self.history.open()
 
-    def _exported(self, facts: AdapterFacts, result: dict[str, Any]) -> None:
+    def _exported(self, exporting: Exporting, result: dict[str, Any]) -> None:
         self._session.library_changed.emit()
         self._session.models_changed.emit()
         if self.dialog is None:
-            failed = (result.get("passport") or {}).get("grade") == "fail"
-            word = "failed its check" if failed else "is done"
-            tone = "warn" if failed else "ok"
-            self._session.said.emit(f"The export of {facts.name} {word}", tone)
+            made = exporting.made(result)
+            word = "failed its check" if made.grade == "fail" else "is done"
+            text = f"{made.name} as {Path(made.out).name} {word}"
+            self._session.said.emit(text, "warn" if made.grade == "fail" else "ok")
 
     def _failed(self, error: StudioError) -> None:
         if self.dialog is None:

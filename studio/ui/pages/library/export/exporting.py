@@ -6,28 +6,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from PySide6.QtCore import QObject
 
 from studio.core import exporting
 from studio.core.errors import StudioError
 from studio.core.exporting import Format, Quantization
 from studio.core.parts import Part
+from studio.core.passport import Passport
 from studio.library import adapters, export_sizes, jobs, parts
 from studio.library.adapters import AdapterFacts
+from studio.library.exports import ExportFacts
 from studio.library.folders import Home
-from studio.ui.pages.library.at_work import AtWork
+from studio.ui.following import Following
 from studio.ui.session import Session
 
 
-class Exporting(AtWork):
+class Exporting(Following):
     """Start it once. It goes on under the keeper when the window is closed."""
 
     def __init__(self, session: Session, facts: AdapterFacts, parent: QObject) -> None:
-        super().__init__(session, facts, "Export", parent)
+        super().__init__(session, "Export", parent)
+        self.facts = facts
+        self.format = exporting.FORMATS[0]
 
-    def start(self, format: str, out: Path, choices: dict[str, Any]) -> None:
+    def start(self, format: Format, out: Path, choices: dict[str, Any]) -> None:
         """Check the target, write the job, hand it to the keeper."""
-        self.begin(create, self._session.home, self.facts, format, out, choices)
+        self.format = format
+        self.begin(create, self._session.home, self.facts, format.id, out, choices)
+
+    def made(self, result: dict[str, Any]) -> ExportFacts:
+        """What came of it, as the library keeps it."""
+        plain, choice = result.get("passport"), result.get("base") or {}
+        return ExportFacts(
+            kind=self.format.id,
+            out=str(result["path"]),
+            model="",
+            adapter=self.facts.path,
+            base=choice.get("base", ""),
+            base_losses=choice.get("losses", {}),
+            name=self.facts.name,
+            bytes=result["bytes"],
+            seconds=result["seconds"],
+            passport=msgspec.convert(plain, Passport) if plain else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -46,7 +68,6 @@ def create(
     from studio.client import actions
 
     job = actions.export_job(home, format, out, adapter=Path(facts.path), **choices)
-    parts.need(*exporting.find(format).parts)
     return jobs.create(home, job)
 
 

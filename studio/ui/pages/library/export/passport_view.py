@@ -32,12 +32,14 @@ class PassportView(QWidget):
         self._box.setSpacing(12)
         self.stamp = Pill()
         self.reasons: list[str] = []
+        self.no_loss = ""
         self.examples: ExamplesView | None = None
 
     def show_passport(self, found: Passport | None, examples: tuple[Example, ...] = ()) -> None:
         """Build the picture anew."""
         clear(self._box)
         self.stamp, self.reasons, self.examples = Pill(), [], None
+        self.no_loss = core.no_loss(found) if found else ""
         if found is None:
             self.stamp.show_as("Not checked", "warn")
             self._add(row(self.stamp, None))
@@ -54,6 +56,9 @@ class PassportView(QWidget):
             self._add(message)
         self._add(_form(found))
         self._add(_measures(found))
+        if self.no_loss:
+            why = label(self.no_loss, "sub", wrap=True)
+            self._add(row(IconLabel("info", "mute", 16), why, spacing=10))
         if examples:
             self.examples = ExamplesView(examples)
             self._add(self.examples)
@@ -76,7 +81,7 @@ def _form(found: Passport) -> QWidget:
             continue
         good = check.passed
         icon = IconLabel("check-circle" if good else "error", "ok" if good else "err", 16)
-        word = label(title, "" if good else "err")
+        word = label(title)
         word.setAccessibleName(f"{title}: {'the same' if good else 'differs'}")
         line.addLayout(row(icon, word, spacing=6))
     line.addStretch(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,6 @@ from studio.library.adapters import AdapterFacts
 from studio.library.folders import free_path, legal_name
 from studio.ui import format as say
 from studio.ui.pages.library.export.exporting import Outlook, look
-from studio.ui.pages.library.merge_dialog import BASES
 from studio.ui.pages.parts.dialog import install
 from studio.ui.session import Session
 from studio.ui.widgets import (
@@ -42,35 +43,47 @@ _CHECKS = (
     ("quick", "Quick: 200 tokens"),
     ("none", "None"),
 )
+_BASES = (
+    ("auto", "Whichever does better on held-out rows"),
+    ("original", "The 16-bit original"),
+    ("trained", "The 4-bit base it was trained on, in 16 bits"),
+)
 _NO_ONTO = ("adapter", "nf4-adapter")
 
 
 class Question(QWidget):
-    """Emits `ready`: whether the format chosen can be exported now."""
+    """Emits `ready`: whether the format chosen can be exported now; `entered` on Enter in the
+    folder's name. Of a single format there is no card to choose."""
 
     ready = Signal(bool)
+    entered = Signal()
 
-    def __init__(self, session: Session, facts: AdapterFacts, folder: Path) -> None:
+    def __init__(self, session: Session, facts: AdapterFacts, formats: Sequence[Format]) -> None:
         super().__init__()
-        self._session, self._facts = session, facts
-        self._folder, self._suggested = folder, Path()
-        self.format: Format = exporting.FORMATS[0]
+        self._session, self._facts, self._formats = session, facts, formats
+        self._suggested = Path()
+        self.format: Format = formats[0]
         self.cards: dict[str, OptionCard] = {}
         self._missing: tuple[str, ...] = ()
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(20)
-        cards = ScrollArea()
-        cards.body.addWidget(self._cards())
-        cards.setFixedWidth(CARDS_WIDTH)
-        box.addWidget(cards)
-        box.addWidget(self._choices(), 1)
+        if len(formats) > 1:
+            cards = ScrollArea()
+            cards.body.addWidget(self._cards())
+            cards.setFixedWidth(CARDS_WIDTH)
+            choices = ScrollArea()
+            choices.body.addWidget(self._choices(margin=10))
+            box.addWidget(cards)
+            box.addWidget(choices, 1)
+        else:
+            box.addWidget(self._choices())
         self._chosen(self.format)
 
     @property
     def first(self) -> QWidget:
         """What has the focus first."""
-        return self.cards[self.format.id]
+        return self.cards.get(self.format.id, self.out.edit)
 
     def choose(self, name: str) -> None:
         """Choose a format as a click on its card does."""
@@ -93,7 +106,7 @@ class Question(QWidget):
         group = QButtonGroup(self)
         inside = column(spacing=8)
         inside.setContentsMargins(2, 2, 10, 2)
-        for each in exporting.FORMATS:
+        for each in self._formats:
             card = OptionCard(each.title, f"For {', '.join(each.readers)}", height=64)
             card.clicked.connect(lambda _=False, one=each: self._chosen(one))
             group.addButton(card)
@@ -105,20 +118,24 @@ class Question(QWidget):
         made.setLayout(inside)
         return made
 
-    def _choices(self) -> QWidget:
+    def _choices(self, margin: int = 0) -> QWidget:
         self.title = label("", "b", wrap=True)
+        self.title.setVisible(len(self._formats) > 1)
         self.about = label("", "sub", wrap=True)
         self.advice = InlineMessage()
         self.part = InlineMessage()
         self.part.acted.connect(self._install)
-        self.out = PathField("Folder of the export", folder=True)
+        self.out = PathField("Folder to write to", folder=True)
+        self.out.edit.returnPressed.connect(self.entered)
         self.kind = ComboBox("Number format", [("auto", "As the base")])
         self.kind.currentIndexChanged.connect(lambda _: self._look())
-        self.onto = ComboBox("Base to merge into", BASES)
+        self.onto = ComboBox("Base to build on", _BASES)
         self.system = LineEdit("System prompt", "", "none")
         self.check = ComboBox("Check", _CHECKS)
         self._kind_field = Field("Number format", self.kind)
-        self._onto_field = Field("Base", self.onto)
+        self._onto_field = Field(
+            "Base", self.onto, "Trained with QLoRA: there are two to choose from."
+        )
         self._system_field = Field(
             "System prompt", self.system, "What every conversation begins with."
         )
@@ -129,12 +146,10 @@ class Question(QWidget):
             self.title, self.about, self.advice, self.part, where, self._kind_field,
             self._onto_field, self._system_field, check, row(self.disk, None), None, spacing=12,
         )  # fmt: skip
-        inside.setContentsMargins(0, 2, 10, 2)
+        inside.setContentsMargins(0, 2, margin, 2)
         made = QWidget()
         made.setLayout(inside)
-        area = ScrollArea()
-        area.body.addWidget(made)
-        return area
+        return made
 
     def _chosen(self, format: Format) -> None:
         self.format = format
@@ -158,8 +173,10 @@ class Question(QWidget):
     def _suggest(self) -> None:
         """Name the folder after the format, while it is as it was suggested."""
         if self.out.path() in ("", str(self._suggested)):
-            name = f"{legal_name(self._facts.name)}-{self.format.id}"
-            self._suggested = free_path(self._folder, name)
+            home, merged = self._session.home, self.format.id == "safetensors"
+            folder = home.models if merged else home.root / "exported"
+            name = f"{self._facts.name}-{'merged' if merged else self.format.id}"
+            self._suggested = free_path(folder, legal_name(name))
             self.out.set_path(str(self._suggested))
 
     def _has_two_bases(self) -> bool:
@@ -167,7 +184,7 @@ class Question(QWidget):
 
     def _look(self) -> None:
         """Ask in the background for the size, and for parts that are missing."""
-        self.disk.setText("")
+        self.disk.setText("Working out its size")
         self.ready.emit(not self.format.parts)
         wanted = self.format
         value = str(self.kind.value() or "")
@@ -175,14 +192,14 @@ class Question(QWidget):
         dtype = value if wanted.dtypes else "auto"
         self._session.background(
             look, self._session.home, self._facts, wanted, quantization, dtype,
-            done=lambda found: self._seen(wanted, found),
+            done=partial(self._seen, wanted),
         )  # fmt: skip
 
     def _seen(self, format: Format, found: Outlook) -> None:
         if format is not self.format:
             return
-        if found.bytes is not None:
-            self.disk.setText(f"About {say.size(found.bytes)} on the disk")
+        known = found.bytes is not None
+        self.disk.setText(f"About {say.size(found.bytes or 0)} on the disk" if known else "")
         self.ready.emit(not found.missing)
         self._missing = tuple(part.name for part in found.missing)
         if found.missing:

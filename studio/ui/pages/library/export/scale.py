@@ -59,9 +59,7 @@ class Scale(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._track(painter)
-        taken: list[QRectF] = []
-        for mark in self._marks:
-            self._mark(painter, mark, taken)
+        self._marks_below(painter)
         self._the_dot(painter, self._dot)
 
     def _x(self, place: float) -> float:
@@ -79,18 +77,20 @@ class Scale(QWidget):
             QRectF(first, _TOP, max(2.0, last - first), _TRACK), _TRACK / 2, _TRACK / 2
         )
 
-    def _mark(self, painter: QPainter, mark: Mark, taken: list[QRectF]) -> None:
-        x = self._x(mark.place)
-        painter.setPen(QPen(theme().color("sub"), 2))
-        painter.drawLine(QPointF(x, _TOP - 3), QPointF(x, _TOP + _TRACK + 3))
-        text = f"{mark.name} {mark.value}"
-        box = self._box(text, x, _TOP + _TRACK + 6, sans(11))
-        if any(box.intersects(other) for other in taken):
-            return
-        taken.append(box)
+    def _marks_below(self, painter: QPainter) -> None:
+        """The marks from right to left; a name that would run into the next gives way."""
         painter.setFont(sans(11))
-        painter.setPen(theme().color("mute"))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+        room = float(self.width())
+        for mark in sorted(self._marks, key=lambda mark: -mark.place):
+            x = self._x(mark.place)
+            painter.setPen(QPen(theme().color("sub"), 2))
+            painter.drawLine(QPointF(x, _TOP - 3), QPointF(x, _TOP + _TRACK + 3))
+            text = f"{mark.name} {mark.value}"
+            box = self._box(text, x, _TOP + _TRACK + 6, sans(11))
+            box.moveRight(min(box.right(), room))
+            room = box.left() - 4
+            painter.setPen(theme().color("mute"))
+            painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
 
     def _the_dot(self, painter: QPainter, dot: Mark) -> None:
         x, token = self._x(dot.place), "ok" if self._passed else "err"

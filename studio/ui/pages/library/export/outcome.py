@@ -1,0 +1,94 @@
+"""What came of one export: where it lies, how it was judged, and what can be done with it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QWidget
+
+from studio.core import exporting
+from studio.core.passport import Example
+from studio.library import exports
+from studio.library.exports import ExportFacts
+from studio.library.folders import Home
+from studio.ui import format as say
+from studio.ui.pages.library.export.passport_view import PassportView
+from studio.ui.pages.library.export.push import PushCard
+from studio.ui.session import Session
+from studio.ui.widgets import Button, ElidedLabel, ScrollArea, column, label
+
+GONE = "It is no longer where it was written to."
+
+
+class Outcome(QWidget):
+    """Shows one export. The dialog around it places `open_button` and `talk` among its own."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.known: ExportFacts | None = None
+        self.place = ElidedLabel("", "mono")
+        self.facts_line = label("", "sub", wrap=True)
+        self.gone = label(GONE, "warn")
+        self.passport = PassportView()
+        self.push = PushCard(session)
+        self.open_button = Button("Open folder", "", "folder")
+        self.open_button.clicked.connect(self._open_folder)
+        self.talk = Button("Chat with it", "", "chat")
+        self.talk.clicked.connect(self._chat)
+        shown = ScrollArea(margins=(0, 0, 10, 0), spacing=12)
+        for part in (self.facts_line, self.passport, self.push):
+            shown.body.addWidget(part)
+        shown.body.addStretch(1)
+        self.setLayout(column(column(self.place, self.gone, spacing=4), shown, spacing=12))
+        self._offer(False)
+
+    def show_export(self, known: ExportFacts) -> None:
+        """Show this one; its examples follow."""
+        self.known = known
+        there = known.there
+        self.place.setText(known.out)
+        self.gone.setVisible(not there)
+        self.facts_line.setText(_facts(known))
+        self.passport.show_passport(known.passport)
+        self.push.setVisible(there)
+        self.push.show_export(Path(known.out), known.passport)
+        self._offer(there)
+        self._session.background(
+            _examples, self._session.home, known, done=partial(self._more, known)
+        )
+
+    def _more(self, known: ExportFacts, found: tuple[Example, ...]) -> None:
+        if found and known is self.known:
+            self.passport.show_passport(known.passport, found)
+
+    def _offer(self, there: bool) -> None:
+        self.open_button.setVisible(there)
+        self.talk.setVisible(there and self.known is not None and self.known.kind == "safetensors")
+
+    def _open_folder(self) -> None:
+        if self.known is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(self.known.out))
+
+    def _chat(self) -> None:
+        if self.known is not None:
+            self._session.open_chat.emit(self.known.out, [])
+
+
+def _examples(home: Home, known: ExportFacts) -> tuple[Example, ...]:
+    """Of one that has just been made, what was recorded meanwhile."""
+    if not known.record:
+        recorded = exports.listing(home, known.adapter)
+        known = next((each for each in recorded if each.out == known.out), known)
+    return exports.examples(known)
+
+
+def _facts(known: ExportFacts) -> str:
+    kind = " ".join(part for part in (exporting.title(known.kind), known.quantization) if part)
+    size = f": {say.size(known.bytes)}" if known.bytes else ""
+    took = f" in {say.duration(known.seconds)}" if known.seconds else ""
+    base = exporting.base_words(known.base, known.base_losses)
+    return f"{kind}{size}{took}. {base}".strip()
