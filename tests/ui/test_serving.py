@@ -50,7 +50,7 @@ def copied() -> str:
 
 
 def face(dialog: ServingDialog) -> int:
-    return dialog._faces.currentIndex()
+    return dialog.face
 
 
 @pytest.mark.filterwarnings(OWN_WARNINGS)

@@ -6,6 +6,7 @@ from studio.ui.widgets.buttons import Button, IconButton, NavButton, Segmented, 
 from studio.ui.widgets.cards import Card, EmptyState, Separator, StatTile
 from studio.ui.widgets.dialogs import ConfirmDialog, NameDialog
 from studio.ui.widgets.drop import DropZone
+from studio.ui.widgets.faces import FacesDialog
 from studio.ui.widgets.field import Field, ProblemLine, ProblemList, SettingRow
 from studio.ui.widgets.inputs import ComboBox, LineEdit, NumberEdit, PathField
 from studio.ui.widgets.layout import clear, column, grid, restyle, row
@@ -24,6 +25,7 @@ __all__ = [
     "DropZone",
     "ElidedLabel",
     "EmptyState",
+    "FacesDialog",
     "Field",
     "Heading",
     "IconButton",

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QSlider, QWidget
 from studio.core.mixing import Ingredient
 from studio.core.problem import Problem
 from studio.library.adapters import AdapterFacts
-from studio.ui.tables.adapters import DOT, method
+from studio.ui.tables.adapters import DOT, dataset_name, method
 from studio.ui.theme import SERIES, theme
 from studio.ui.widgets import (
     Card,
@@ -49,7 +49,7 @@ class Portion(QWidget):
         self.remove = IconButton("x", f"Leave {facts.name} out")
         self.problems = ProblemList()
         name = ElidedLabel(facts.name, "b", Qt.TextElideMode.ElideRight)
-        known = (method(facts) if facts.rank else "", facts.base_name)
+        known = (method(facts) if facts.rank else "", dataset_name(facts))
         about = ElidedLabel(DOT.join(each for each in known if each), "mute")
         about.setVisible(any(known))
         names = QWidget()

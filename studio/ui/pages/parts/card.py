@@ -42,7 +42,8 @@ class PartsCard(Card):
             self._lines.addWidget(self._line(part, state))
 
     def _line(self, part: Part, state: State) -> QWidget:
-        head = row(label(part.title, "b"), Pill(*PILLS[state]), None, spacing=10)
+        title = part.title[:1].upper() + part.title[1:]
+        head = row(label(title, "b"), Pill(*PILLS[state]), None, spacing=10)
         if state in ("missing", "broken"):
             size = say.size(part.size_on(parts.this_machine()) or 0)
             word = "Install" if state == "missing" else "Mend"

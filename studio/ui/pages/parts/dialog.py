@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from studio.core.errors import StudioError
 from studio.core.parts import Part
 from studio.library import parts
 from studio.ui import format as say
 from studio.ui.background import Task
-from studio.ui.icons import IconLabel
 from studio.ui.session import Session
-from studio.ui.widgets import Button, InlineMessage, ProgressBar, column, label, row
+from studio.ui.widgets import Button, FacesDialog, ProgressBar, column, label, row
 
 WIDTH = 520
 ABOUT = (
@@ -30,33 +28,19 @@ def install(session: Session, parent: QWidget | None, names: Sequence[str]) -> b
     return not missing or bool(InstallDialog(session, parent, missing).exec())
 
 
-class InstallDialog(QDialog):
+class InstallDialog(FacesDialog):
     """Accepted once everything is installed. Leaving it while pip works gives that up."""
 
     def __init__(self, session: Session, parent: QWidget | None, wanted: Sequence[Part]) -> None:
-        super().__init__(parent)
+        title = f"Install {' and '.join(part.title for part in wanted)}"
+        super().__init__(parent, "download", title, "Install optional parts")
         self._session, self._wanted = session, list(wanted)
         self._task: Task | None = None
-        title = f"Install {' and '.join(part.title for part in wanted)}"
-        self.setWindowTitle("Install optional parts")
-        self.setAccessibleName(title)
         self.setModal(True)
-        self.setFixedWidth(WIDTH)
-        self.problem = InlineMessage()
-        self._faces = QStackedWidget()
-        self._all = (self._question(), self._progress())
-        for face in self._all:
-            self._faces.addWidget(face)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(24, 22, 24, 20)
-        box.setSpacing(14)
-        head = row(IconLabel("download", "accent_text", 20), spacing=10)
-        head.addWidget(label(title, "h2", wrap=True), 1)
-        box.addLayout(head)
-        box.addWidget(self.problem)
-        box.addWidget(self._faces)
+        self._add_question()
+        self._add_progress()
 
-    def _question(self) -> QWidget:
+    def _add_question(self) -> None:
         machine = parts.this_machine()
         sizes = [part.size_on(machine) or 0 for part in self._wanted]
         self.start = Button(f"Install ({say.size(sum(sizes))})", "primary", "download")
@@ -64,19 +48,21 @@ class InstallDialog(QDialog):
         leave = Button("Not now")
         leave.clicked.connect(self.reject)
         lines = [_described(part, size) for part, size in zip(self._wanted, sizes, strict=True)]
-        return _face(*lines, label(ABOUT, "mute", wrap=True), row(leave, None, self.start))
+        about, buttons = label(ABOUT, "mute", wrap=True), row(leave, None, self.start)
+        self.add_face(*lines, about, buttons, focus=lambda: self.start, width=WIDTH)
 
-    def _progress(self) -> QWidget:
+    def _add_progress(self) -> None:
         self.bar = ProgressBar("Progress of the installation")
         self.stage = label("Starting", "sub", wrap=True)
         self.stop = Button("Cancel", "danger", "x")
         self.stop.clicked.connect(self.reject)
-        return _face(self.bar, self.stage, row(self.stop, None))
+        buttons = row(self.stop, None)
+        self.add_face(self.bar, self.stage, buttons, focus=lambda: self.stop, width=WIDTH)
 
     def _start(self) -> None:
         self.problem.hide()
         self.bar.set_value(None)
-        self._show_face(1)
+        self.show_face(1)
         self._task = self._session.background(
             _install,
             [part.name for part in self._wanted],
@@ -97,8 +83,7 @@ class InstallDialog(QDialog):
 
     def _failed(self, error: StudioError) -> None:
         self._task = None
-        self.problem.show_error(error)
-        self._show_face(0)
+        self.refuse(error)
 
     def reject(self) -> None:
         """Give up what is under way; installing again mends what it left."""
@@ -106,18 +91,6 @@ class InstallDialog(QDialog):
             self._task.cancel()
             self._task = None
         super().reject()
-
-    def _show_face(self, face: int) -> None:
-        self._faces.setCurrentIndex(face)
-        inner = WIDTH - 48
-        wanted = self._all[face].layout()
-        height = wanted.heightForWidth(inner) if wanted and wanted.hasHeightForWidth() else 0
-        self._faces.setFixedHeight(max(height, self._all[face].sizeHint().height()) + 2)
-        (self.start, self.stop)[face].setFocus(Qt.FocusReason.OtherFocusReason)
-        self.adjustSize()
-
-    def showEvent(self, event: object) -> None:
-        self._show_face(self._faces.currentIndex())
 
 
 def _install(names: list[str], progress: Any, cancelled: Any) -> object:
@@ -130,10 +103,4 @@ def _described(part: Part, size: int) -> QWidget:
     made = QWidget()
     head = row(label(part.title, "b"), None, label(f"{say.size(size)}, {part.licence}", "mute"))
     made.setLayout(column(head, label(part.brings, "sub", wrap=True), spacing=3))
-    return made
-
-
-def _face(*items: object) -> QWidget:
-    made = QWidget()
-    made.setLayout(column(*items, spacing=12))  # type: ignore[arg-type]
     return made

@@ -5,61 +5,45 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from studio.core import exporting as core
 from studio.core.errors import StudioError
-from studio.ui.icons import IconLabel
 from studio.ui.pages.library.export.exporting import Exporting
 from studio.ui.pages.library.export.outcome import Outcome
 from studio.ui.pages.library.export.question import Question
 from studio.ui.session import Session
-from studio.ui.widgets import Button, ElidedLabel, InlineMessage, ProgressBar, column, label, row
+from studio.ui.widgets import Button, FacesDialog, ProgressBar, label, row
 
 MERGED = "safetensors"
 NARROW, MIDDLE, WIDE, HEIGHT = 560, 720, 880, 690
 
 
-class ExportDialog(QDialog):
+class ExportDialog(FacesDialog):
     """Three faces: the question, the progress and the result. With `only` a format it asks about
     that one alone, which for the merged model is what is called a merge."""
 
     def __init__(
         self, parent: QWidget, session: Session, exporting: Exporting, only: str = ""
     ) -> None:
-        super().__init__(parent)
-        self.exporting = exporting
-        self._word = "merge" if only == MERGED else "export"
-        self._icon = "merge" if only == MERGED else "upload"
-        title = f"{self._word.title()} {exporting.facts.name}"
-        self.setWindowTitle(self._word.title())
-        self.setAccessibleName(title)
+        self._word, icon = ("merge", "merge") if only == MERGED else ("export", "upload")
+        name = self._word.title()
+        super().__init__(parent, icon, f"{name} {exporting.facts.name}", name)
         self.setModal(True)
-        self.problem = InlineMessage()
+        self.exporting = exporting
         formats = [each for each in core.FORMATS if only in ("", each.id)]
         self.question = Question(session, exporting.facts, formats)
         self.outcome = Outcome(session)
-        self._faces = (self._asking(), self._progress(), self._result())
-        self._sizes = ((WIDE, HEIGHT) if not only else (NARROW, 0), (NARROW, 0), (MIDDLE, HEIGHT))
-        self._face = 0
-        box = QVBoxLayout(self)
-        box.setContentsMargins(24, 22, 24, 20)
-        box.setSpacing(14)
-        head = row(IconLabel(self._icon, "accent_text", 20), spacing=10)
-        head.addWidget(ElidedLabel(title, "h2", Qt.TextElideMode.ElideRight), 1)
-        box.addLayout(head)
-        box.addWidget(self.problem)
-        for face in self._faces:
-            box.addWidget(face, 1)
+        self._add_question(Button(name, "primary", icon))
+        self._add_progress()
+        self._add_result()
         exporting.moved.connect(self._moved)
         exporting.finished.connect(self._finished)
-        exporting.failed.connect(self._failed)
+        exporting.failed.connect(self.refuse)
         exporting.cancelled.connect(self.reject)
-        self._show_face(0)
 
-    def _asking(self) -> QWidget:
-        self.start = Button(self._word.title(), "primary", self._icon)
+    def _add_question(self, start: Button) -> None:
+        self.start = start
         self.start.clicked.connect(self._start)
         self.question.ready.connect(self.start.setEnabled)
         self.question.entered.connect(self.start.click)
@@ -68,35 +52,43 @@ class ExportDialog(QDialog):
         self.so_far = Button(
             "Exports so far", "ghost", "list", "What was made of it, with passports"
         )
-        return _face(self.question, row(leave, self.so_far, None, self.start), spacing=14)
+        size = (WIDE, HEIGHT) if self.question.cards else (NARROW, 0)
+        self.add_face(
+            self.question, row(leave, self.so_far, None, self.start),
+            focus=lambda: self.question.first, width=size[0], height=size[1],
+        )  # fmt: skip
 
-    def _progress(self) -> QWidget:
+    def _add_progress(self) -> None:
         self.bar = ProgressBar(f"Progress of the {self._word}")
         self.stage = label("Starting", "sub", wrap=True)
         self.stop = Button(f"Cancel the {self._word}", "danger", "x")
         self.stop.clicked.connect(self._cancel)
         self.hide_button = Button("Go on in the background")
         self.hide_button.clicked.connect(self.accept)
-        return _face(self.bar, self.stage, row(self.stop, None, self.hide_button), spacing=12)
+        buttons = row(self.stop, None, self.hide_button)
+        self.add_face(self.bar, self.stage, buttons, focus=lambda: self.hide_button, width=NARROW)
 
-    def _result(self) -> QWidget:
+    def _add_result(self) -> None:
         self.close_button = Button("Close", "primary")
         self.finished.connect(self.outcome.push.cancel)
         for button in (self.close_button, self.outcome.talk):
             button.clicked.connect(self.accept)
         mine = self.outcome
-        return _face(mine, row(mine.open_button, mine.talk, None, self.close_button), spacing=14)
+        self.add_face(
+            mine, row(mine.open_button, mine.talk, None, self.close_button),
+            focus=lambda: self.close_button, width=MIDDLE, height=HEIGHT,
+        )  # fmt: skip
 
     def _start(self) -> None:
         asked = self.question
         if not asked.out.path():
             text = f"The {self._word} needs a folder."
-            self._failed(StudioError("No folder", text, "Name one."))
+            self.refuse(StudioError("No folder", text, "Name one."))
             return
         self.problem.hide()
         self.bar.set_value(None)
         self.stop.setEnabled(True)
-        self._show_face(1)
+        self.show_face(1)
         self.exporting.start(asked.format, Path(asked.out.path()), asked.choices())
 
     def _cancel(self) -> None:
@@ -111,34 +103,4 @@ class ExportDialog(QDialog):
 
     def _finished(self, result: dict[str, Any]) -> None:
         self.outcome.show_export(self.exporting.made(result))
-        self._show_face(2)
-
-    def _failed(self, error: StudioError) -> None:
-        self.problem.show_error(error)
-        self._show_face(0)
-
-    def _show_face(self, place: int) -> None:
-        self._face = place
-        for each in self._faces:
-            each.setVisible(each is self._faces[place])
-        self._fit()
-        focus = (self.question.first, self.hide_button, self.close_button)
-        focus[place].setFocus(Qt.FocusReason.OtherFocusReason)
-
-    def _fit(self) -> None:
-        """The size of the face that is shown, about the same centre."""
-        before, box = self.geometry().center(), self.layout()
-        assert box is not None
-        box.activate()
-        width, height = self._sizes[self._face]
-        self.setFixedSize(width, height or box.totalHeightForWidth(width))
-        if self.isVisible():
-            now = self.geometry()
-            now.moveCenter(before)
-            self.setGeometry(now)
-
-
-def _face(*items: object, spacing: int) -> QWidget:
-    made = QWidget()
-    made.setLayout(column(*items, spacing=spacing))  # type: ignore[arg-type]
-    return made
+        self.show_face(2)
