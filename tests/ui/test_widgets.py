@@ -20,6 +20,7 @@ from studio.ui.widgets import (
     DropZone,
     ElidedLabel,
     EmptyState,
+    FacesDialog,
     Field,
     Heading,
     IconButton,
@@ -367,3 +368,20 @@ def test_progress_moves_only_while_its_end_is_unknown(show: Show) -> None:
     bar.set_value(2.0)
     assert bar.value() == 1.0
     assert bar._timer == 0
+
+
+def test_a_dialog_is_as_large_as_the_face_it_shows(show: Show) -> None:
+    dialog = FacesDialog(None, "merge", "Merge Orders", "Merge")
+    go, close = Button("Go"), Button("Close")
+    dialog.add_face(QLabel("?"), go, focus=lambda: go, width=400)
+    dialog.add_face(QLabel("!"), close, focus=lambda: close, width=600, height=500)
+    show(dialog)
+    asked = dialog.height()
+    assert (dialog.width(), go.hasFocus(), close.isVisible()) == (400, True, False)
+    centre = dialog.geometry().center()
+    dialog.show_face(1)
+    assert (dialog.width(), dialog.height(), close.hasFocus()) == (600, 500, True)
+    assert (dialog.geometry().center() - centre).manhattanLength() <= 2
+    dialog.refuse(StudioError("Taken", "The folder is taken.", "Name another one."))
+    assert dialog.height() > asked
+    assert (dialog.face, dialog.problem.title()) == (0, "Taken")

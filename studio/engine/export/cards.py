@@ -81,7 +81,7 @@ def _section(checked: Passport) -> str:
         ("Same likeliest token", f"{checked.top1:.2%}"),
         (_divergence_name(checked), f"{checked.kl:.2g} nats a token"),
         ("The same without the adapter", _nats(checked.kl_without_adapter)),
-        ("Held-out loss of the export", _loss(checked.loss)),
+        ("Held-out loss of the export", _loss(checked.loss) or core.no_loss(checked)),
         ("Held-out loss as trained", _loss(checked.loss_trained)),
         ("Held-out loss of the bare base", _loss(checked.loss_bare)),
     ]

@@ -35,7 +35,7 @@ class Filters(QWidget):
         self.tag = ComboBox("Tag")
         self.base = ComboBox("Base")
         self.sort = ComboBox("Order", SORTS)
-        for box, width in ((self.tag, 112), (self.base, 112), (self.sort, 152)):
+        for box, width in ((self.tag, 124), (self.base, 124), (self.sort, 152)):
             box.setMaximumWidth(width)
             box.chosen.connect(lambda _: self.changed.emit())
         line = row(self.search, self.tag, self.base, self.sort, spacing=8)

@@ -175,8 +175,8 @@ class Question(QWidget):
         if self.out.path() in ("", str(self._suggested)):
             home, merged = self._session.home, self.format.id == "safetensors"
             folder = home.models if merged else home.root / "exported"
-            name = f"{self._facts.name}-{'merged' if merged else self.format.id}"
-            self._suggested = free_path(folder, legal_name(name))
+            name = f"{legal_name(self._facts.name)}-{'merged' if merged else self.format.id}"
+            self._suggested = free_path(folder, name)
             self.out.set_path(str(self._suggested))
 
     def _has_two_bases(self) -> bool:
