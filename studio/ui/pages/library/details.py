@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
@@ -31,7 +31,7 @@ from studio.ui.widgets.fitting_edit import FittingEdit
 from studio.ui.widgets.flow import FlowLayout
 from studio.ui.widgets.sparkline import Sparkline
 
-WIDTH, SHOWN_SAMPLES = 380, 4
+WIDTH, LEAST_WIDTH, SHOWN_SAMPLES = 380, 356, 4
 _LINES = (
     "Base", "Method", "Variant", "Rank", "Alpha", "Targets", "Mixture", "Dataset", "Created",
     "Size", "Run",
@@ -46,7 +46,8 @@ class Details(Card):
 
     def __init__(self) -> None:
         super().__init__(margin=0, spacing=0)
-        self.setFixedWidth(WIDTH)
+        self.setMinimumWidth(LEAST_WIDTH)
+        self.setMaximumWidth(WIDTH)
         self.facts: AdapterFacts | None = None
         self.story: Story | None = None
         self.name = ElidedLabel("", "h2", Qt.TextElideMode.ElideRight)
@@ -77,6 +78,9 @@ class Details(Card):
         self._lay_out()
         self.notes.left.connect(self._notes_left)
         self.tags.editingFinished.connect(self._tags_left)
+
+    def sizeHint(self) -> QSize:
+        return QSize(WIDTH, super().sizeHint().height())
 
     def show_adapter(self, facts: AdapterFacts) -> None:
         """Show another adapter, or the same one changed; its story follows."""

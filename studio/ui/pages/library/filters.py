@@ -36,6 +36,7 @@ class Filters(QWidget):
         self.base = ComboBox("Base")
         self.sort = ComboBox("Order", SORTS)
         for box, width in ((self.tag, 124), (self.base, 124), (self.sort, 152)):
+            box.setMinimumWidth(72)
             box.setMaximumWidth(width)
             box.chosen.connect(lambda _: self.changed.emit())
         line = row(self.search, self.tag, self.base, self.sort, spacing=8)

@@ -12,7 +12,7 @@ from studio.ui.icons import IconLabel
 from studio.ui.pages.library.export.history import GRADES
 from studio.ui.widgets import Button, ElidedLabel, Pill, clear, label, row
 
-LINK_WIDTH = 132
+LINK_WIDTH = 104
 _HOW = {"resumed": "Resumed from", "mixed": "Mixed from"}
 _KIND = {"merged": "Merged into", "exported": "Exported to"}
 
@@ -76,7 +76,7 @@ class Lineage(QWidget):
 
     def _line(self, icon: str, how: str, *shown: QWidget) -> None:
         words = label(how, "mute")
-        words.setFixedWidth(84)
+        words.setFixedWidth(78)
         line = row(IconLabel(icon, "mute", 14), words, *shown, None, spacing=6)
         line.setAlignment(Qt.AlignmentFlag.AlignVCenter)
         self._box.addLayout(line)

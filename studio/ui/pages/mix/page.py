@@ -25,7 +25,7 @@ from studio.ui.pages.mix.trying import TryCard
 from studio.ui.session import Session
 from studio.ui.widgets import Button, EmptyState, Heading, Page, column, row
 
-BESIDE_WIDTH = 340
+BESIDE_WIDTH, LEAST_BESIDE = 340, 250
 PATIENCE_MS = 250
 """How long a slider rests before what it means is looked up."""
 
@@ -81,12 +81,13 @@ class MixPage(Page):
             "Library",
         )
         beside = QWidget()
-        beside.setFixedWidth(BESIDE_WIDTH)
+        beside.setMinimumWidth(LEAST_BESIDE)
+        beside.setMaximumWidth(BESIDE_WIDTH)
         beside.setLayout(column(self.trying, self.baking, None, spacing=16))
         self._filled = QWidget()
         whole = row(spacing=16)
-        whole.addLayout(column(self.portions, self.picture, self.methods, None, spacing=16), 1)
-        whole.addWidget(beside)
+        whole.addLayout(column(self.portions, self.picture, self.methods, None, spacing=16), 5)
+        whole.addWidget(beside, 3)
         self._filled.setLayout(whole)
         self.body.addWidget(self.heading)
         self.body.addWidget(self.empty, 1)

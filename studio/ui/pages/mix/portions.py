@@ -28,7 +28,7 @@ from studio.ui.widgets import (
 LEAST, MOST = -1.0, 2.0
 """What a slider reaches; the number beside it goes further."""
 STEPS = 100
-NAME_WIDTH = 190
+NAME_WIDTH = 170
 MORE_WIDTH = 176
 
 
@@ -201,7 +201,7 @@ class WeightSlider(QSlider):
         self.setRange(round(LEAST * STEPS), round(MOST * STEPS))
         self.setSingleStep(5)
         self.setPageStep(25)
-        self.setMinimumWidth(140)
+        self.setMinimumWidth(92)
         theme().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
