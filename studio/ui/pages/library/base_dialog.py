@@ -5,27 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from studio.core.errors import StudioError
-from studio.ui.icons import IconLabel
-from studio.ui.widgets import Button, Field, InlineMessage, PathField, label, row
+from studio.ui.widgets import Button, FacesDialog, Field, PathField, label, row
 
 WIDTH = 540
 
 
-class BaseDialog(QDialog):
+class BaseDialog(FacesDialog):
     """Emits `chosen` with a folder, and whether it is to be taken though it is another model."""
 
     chosen = Signal(object, bool)
 
     def __init__(self, parent: QWidget, title: str, text: str) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Base model")
-        self.setAccessibleName(title)
+        super().__init__(parent, "search", title, "Base model")
         self.setModal(True)
-        self.setFixedWidth(WIDTH)
-        self.problem = InlineMessage()
         self.path = PathField("Folder of the base model", folder=True)
         self.use = Button("Use this folder", "primary")
         self.anyway = Button("Use it anyway", "", "", "It becomes this adapter's base")
@@ -36,40 +31,24 @@ class BaseDialog(QDialog):
         self.anyway.clicked.connect(lambda: self._choose(True))
         self.path.edit.returnPressed.connect(lambda: self._choose(False))
         self.path.edit.textChanged.connect(self._typed)
-        box = QVBoxLayout(self)
-        box.setContentsMargins(24, 22, 24, 20)
-        box.setSpacing(14)
-        head = row(IconLabel("search", "accent_text", 20), spacing=10)
-        head.addWidget(label(title, "h2", wrap=True), 1)
-        box.addLayout(head)
-        box.addWidget(label(text, "sub", wrap=True))
-        box.addWidget(self.problem)
         help = "The folder with config.json in it. It is only read."
-        box.addWidget(Field("Folder", self.path, help))
-        box.addLayout(row(leave, None, self.anyway, self.use))
+        self.add_face(
+            label(text, "sub", wrap=True), Field("Folder", self.path, help),
+            row(leave, None, self.anyway, self.use), focus=lambda: self.path.edit, width=WIDTH,
+        )  # fmt: skip
         self._typed()
-        self._fit()
 
     def refuse(self, error: StudioError, anyway: bool = False) -> None:
         """Say why the folder won't do; `anyway` offers to take it nevertheless."""
-        self.problem.show_error(error)
         self.anyway.setVisible(anyway)
         self.setEnabled(True)
-        self._fit()
+        super().refuse(error)
 
     def _choose(self, anyway: bool) -> None:
         if text := self.path.path():
             self.problem.hide()
-            self._fit()
             self.setEnabled(False)
             self.chosen.emit(Path(text), anyway)
-
-    def _fit(self) -> None:
-        """A message of several lines needs more room than Qt gives it by itself."""
-        box = self.layout()
-        assert box is not None
-        box.activate()
-        self.setFixedHeight(box.totalHeightForWidth(WIDTH))
 
     def _typed(self) -> None:
         self.use.setEnabled(bool(self.path.path()))

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QDialog, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from studio.core import exporting
 from studio.library import exports
 from studio.library.adapters import AdapterFacts
 from studio.library.exports import ExportFacts
 from studio.ui import format as say
-from studio.ui.icons import IconLabel
 from studio.ui.pages.library.export.outcome import Outcome
 from studio.ui.session import Session
 from studio.ui.tables.runs import when
-from studio.ui.widgets import Button, ElidedLabel, EmptyState, Pill, column, label, row
+from studio.ui.widgets import (
+    Button,
+    ElidedLabel,
+    EmptyState,
+    FacesDialog,
+    Pill,
+    column,
+    label,
+    row,
+)
 
 WIDTH, HEIGHT, LIST_WIDTH = 980, 690, 290
 GRADES = {"pass": ("Passed", "ok"), "fail": ("Failed", "err"), "": ("Not checked", "warn")}
 
 
-class ExportsDialog(QDialog):
+class ExportsDialog(FacesDialog):
     """A list at the left, the latest first; one of them at the right, `wanted` (a folder) first."""
 
     def __init__(
         self, parent: QWidget, session: Session, facts: AdapterFacts, wanted: str = ""
     ) -> None:
-        super().__init__(parent)
+        super().__init__(parent, "upload", f"Exports of {facts.name}", "Exports")
         self._rows: list[ExportFacts] = []
         self._wanted = wanted
-        self.setWindowTitle("Merges and exports")
-        self.setAccessibleName(f"Exports of {facts.name}")
         self.setModal(True)
-        self.setFixedSize(WIDTH, HEIGHT)
         self.list = QListWidget()
         self.list.setAccessibleName("Merges and exports")
         self.list.setFixedWidth(LIST_WIDTH)
@@ -48,19 +53,13 @@ class ExportsDialog(QDialog):
         )
         self._filled = QWidget()
         self._filled.setLayout(row(self.list, self.outcome, spacing=20))
-        box = QVBoxLayout(self)
-        box.setContentsMargins(24, 22, 24, 20)
-        box.setSpacing(14)
-        head = row(IconLabel("upload", "accent_text", 20), spacing=10)
-        title = ElidedLabel(f"Exports of {facts.name}", "h2", Qt.TextElideMode.ElideRight)
-        head.addWidget(title, 1)
-        box.addLayout(head)
-        box.addWidget(self._filled, 1)
-        box.addWidget(self.none, 1)
-        mine = self.outcome
-        box.addLayout(row(mine.open_button, mine.talk, None, self.close_button))
         self._filled.hide()
         self.none.hide()
+        shown, mine = column(self._filled, self.none), self.outcome
+        self.add_face(
+            shown, row(mine.open_button, mine.talk, None, self.close_button),
+            focus=lambda: self.list, width=WIDTH, height=HEIGHT,
+        )  # fmt: skip
         session.background(exports.of_adapter, session.home, facts, done=self._loaded)
 
     def _loaded(self, rows: list[ExportFacts]) -> None:
