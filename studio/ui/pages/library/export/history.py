@@ -24,7 +24,7 @@ from studio.ui.widgets import (
     row,
 )
 
-WIDTH, HEIGHT, LIST_WIDTH = 980, 690, 290
+WIDTH, HEIGHT, LIST_WIDTH, ROW_HEIGHT = 980, 690, 290, 62
 GRADES = {"pass": ("Passed", "ok"), "fail": ("Failed", "err"), "": ("Not checked", "warn")}
 
 
@@ -67,12 +67,12 @@ class ExportsDialog(FacesDialog):
         self._filled.setVisible(bool(rows))
         self.none.setVisible(not rows)
         for known in rows:
-            item, line = QListWidgetItem(), _line(known)
+            item = QListWidgetItem()
             spoken = f"{_title(known)}: {GRADES[known.grade][0]}, {when(known.created_at)}"
             item.setData(Qt.ItemDataRole.AccessibleTextRole, spoken)
-            item.setSizeHint(QSize(0, line.sizeHint().height()))
+            item.setSizeHint(QSize(0, ROW_HEIGHT))
             self.list.addItem(item)
-            self.list.setItemWidget(item, line)
+            self.list.setItemWidget(item, _line(known))
         places = [known.out for known in rows]
         self.list.setCurrentRow(places.index(self._wanted) if self._wanted in places else 0)
 
