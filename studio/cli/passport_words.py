@@ -27,10 +27,12 @@ def written(result: dict[str, Any]) -> list[str]:
     return told + checked(msgspec.convert(plain, Passport) if plain else None)
 
 
-def checked(found: Passport | None) -> list[str]:
+def checked(found: Passport | None, grade: str = "") -> list[str]:
     """A passport: the grade, what was measured, and each reason it isn't passed."""
     if found is None:
-        return ["Check    none"]
+        return [
+            f"Check    {grade}: its passport went with its folder" if grade else "Check    none"
+        ]
     told = [f"Check    {found.grade}: {passport.verdict(found)}"]
     for reason in passport.reasons(found):
         told += [f"         {reason.name}: {reason.text}", f"         → {reason.fix}"]
@@ -55,7 +57,9 @@ def shown(known: ExportFacts, examples: Sequence[Example]) -> list[str]:
         ("Date", _date(known)),
         ("Base", exporting.base_words(known.base, known.base_losses)),
     ]
-    lines = [f"{name:<9}{value}" for name, value in facts if value] + checked(known.passport)
+    lines = [f"{name:<9}{value}" for name, value in facts if value] + checked(
+        known.passport, known.grade
+    )
     for example in [each for each in examples if each.kl][:_SHOWN_EXAMPLES]:
         live = "".join(token.text for token in example.live)
         lines += ["", f"It differs by {example.kl:.2g} nats a token at: {example.prompt.strip()}"]

@@ -24,7 +24,8 @@ class ExportFacts(msgspec.Struct, frozen=True, kw_only=True):
     """One export; `kind` is its format. `adapter` and `model` are the folders that it was made of,
     `base` which of two it was built on and `base_losses` what both came to, for QLoRA; `out` where
     it was written, which nobody watches; `record` the folder this was read from, "" where only
-    the adapter's own history knows of it."""
+    the adapter's own history knows of it. `told` is the grade in that history, for when the
+    passport is gone with its folder."""
 
     kind: str
     out: str
@@ -40,11 +41,12 @@ class ExportFacts(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float = 0.0
     passport: Passport | None = None
     record: str = ""
+    told: str = ""
 
     @property
     def grade(self) -> str:
         """pass or fail; "" where it wasn't checked."""
-        return self.passport.grade if self.passport else ""
+        return self.passport.grade if self.passport else self.told
 
     @property
     def there(self) -> bool:
@@ -146,6 +148,7 @@ def _unrecorded(known: AdapterFacts, made: Made) -> ExportFacts:
         bytes=adapter_files.size(folder) if folder.is_dir() else 0,
         created_at=made.time,
         passport=passport_in(folder),
+        told=made.grade,
     )
 
 

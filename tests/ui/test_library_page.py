@@ -509,8 +509,20 @@ def test_a_failed_export_of_before_is_marked_and_opens(
     spoken = history.list.item(0).data(Qt.ItemDataRole.AccessibleTextRole)
     assert spoken.startswith("GGUF: Failed")
     assert history.outcome.passport.reasons == ["Training lost"]
+    qtbot.waitUntil(history.outcome.open_button.isVisible)
     assert not history.outcome.talk.isVisible()
     history.accept()
+    shutil.rmtree(made)
+    click(qtbot, filled.details.lineage.links[0])
+    qtbot.waitUntil(
+        lambda: filled.exports.history is not None and filled.exports.history != history
+    )
+    again = filled.exports.history
+    assert again is not None
+    qtbot.waitUntil(again.outcome.gone.isVisible)
+    assert again.outcome.passport.stamp.text() == "Failed"
+    assert not again.outcome.push.isVisible()
+    again.accept()
 
 
 def test_words_of_an_adapter() -> None:

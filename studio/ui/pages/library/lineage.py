@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from studio.library.adapters import AdapterFacts, Made, Origin
 from studio.ui.icons import IconLabel
-from studio.ui.pages.library.export.history import GRADES
+from studio.ui.pages.library.export.passport_view import GRADES
 from studio.ui.widgets import Button, ElidedLabel, Pill, clear, label, row
 
 LINK_WIDTH = 104

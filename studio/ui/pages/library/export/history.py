@@ -11,6 +11,7 @@ from studio.library.adapters import AdapterFacts
 from studio.library.exports import ExportFacts
 from studio.ui import format as say
 from studio.ui.pages.library.export.outcome import Outcome
+from studio.ui.pages.library.export.passport_view import GRADES
 from studio.ui.session import Session
 from studio.ui.tables.runs import when
 from studio.ui.widgets import (
@@ -25,7 +26,6 @@ from studio.ui.widgets import (
 )
 
 WIDTH, HEIGHT, LIST_WIDTH, ROW_HEIGHT = 980, 690, 290, 62
-GRADES = {"pass": ("Passed", "ok"), "fail": ("Failed", "err"), "": ("Not checked", "warn")}
 
 
 class ExportsDialog(FacesDialog):

@@ -45,28 +45,29 @@ class Outcome(QWidget):
         shown.body.addStretch(1)
         self.setLayout(column(column(self.place, self.gone, spacing=4), shown, spacing=12))
         self._offer(False)
+        self.gone.hide()
 
     def show_export(self, known: ExportFacts) -> None:
         """Show this one; its examples follow."""
         self.known = known
-        there = known.there
         self.place.setText(known.out)
-        self.gone.setVisible(not there)
         self.facts_line.setText(_facts(known))
-        self.passport.show_passport(known.passport)
-        self.push.setVisible(there)
+        self.passport.show_passport(known.passport, grade=known.grade)
         self.push.show_export(Path(known.out), known.passport)
-        self._offer(there)
-        self._session.background(
-            _examples, self._session.home, known, done=partial(self._more, known)
-        )
+        self._session.background(_look, self._session.home, known, done=partial(self._more, known))
 
-    def _more(self, known: ExportFacts, found: tuple[Example, ...]) -> None:
-        if found and known is self.known:
-            self.passport.show_passport(known.passport, found)
+    def _more(self, known: ExportFacts, found: tuple[bool, tuple[Example, ...]]) -> None:
+        if known is not self.known:
+            return
+        there, examples = found
+        self._offer(there)
+        self.gone.setVisible(not there)
+        if examples:
+            self.passport.show_passport(known.passport, examples)
 
     def _offer(self, there: bool) -> None:
         self.open_button.setVisible(there)
+        self.push.setVisible(there)
         self.talk.setVisible(there and self.known is not None and self.known.kind == "safetensors")
 
     def _open_folder(self) -> None:
@@ -78,12 +79,14 @@ class Outcome(QWidget):
             self._session.open_chat.emit(self.known.out, [])
 
 
-def _examples(home: Home, known: ExportFacts) -> tuple[Example, ...]:
-    """Of one that has just been made, what was recorded meanwhile."""
+def _look(home: Home, known: ExportFacts) -> tuple[bool, tuple[Example, ...]]:
+    """Whether it is still there, and its examples; of one that has just been made, those that
+    were recorded meanwhile."""
+    there = known.there
     if not known.record:
         recorded = exports.listing(home, known.adapter)
         known = next((each for each in recorded if each.out == known.out), known)
-    return exports.examples(known)
+    return there, exports.examples(known)
 
 
 def _facts(known: ExportFacts) -> str:

@@ -20,6 +20,9 @@ _FORM = (
     ("stops", "Stop"),
 )
 _LEAST_KL = 1e-7
+GRADES = {"pass": ("Passed", "ok"), "fail": ("Failed", "err"), "": ("Not checked", "warn")}
+_UNCHECKED = "It wasn't compared with the live model."
+_GONE = "Its passport went with its folder."
 
 
 class PassportView(QWidget):
@@ -35,18 +38,19 @@ class PassportView(QWidget):
         self.no_loss = ""
         self.examples: ExamplesView | None = None
 
-    def show_passport(self, found: Passport | None, examples: tuple[Example, ...] = ()) -> None:
-        """Build the picture anew."""
+    def show_passport(
+        self, found: Passport | None, examples: tuple[Example, ...] = (), grade: str = ""
+    ) -> None:
+        """Build the picture anew. `grade` is what is still known where the passport is gone."""
         clear(self._box)
         self.stamp, self.reasons, self.examples = Pill(), [], None
         self.no_loss = core.no_loss(found) if found else ""
         if found is None:
-            self.stamp.show_as("Not checked", "warn")
+            self.stamp.show_as(*GRADES[grade])
             self._add(row(self.stamp, None))
-            self._add(label("It wasn't compared with the live model.", "sub", wrap=True))
+            self._add(label(_GONE if grade else _UNCHECKED, "sub", wrap=True))
             return
-        passed = found.grade == "pass"
-        self.stamp.show_as("Passed" if passed else "Failed", "ok" if passed else "err")
+        self.stamp.show_as(*GRADES[found.grade])
         compared = f"{found.positions:,} tokens of answers, in {found.runtime}"
         self._add(row(label("Passport", "h2"), self.stamp, None, label(compared, "mute")))
         for reason in core.reasons(found):
