@@ -20,7 +20,7 @@ from studio.keeper import outcome, sweep
 from studio.keeper.engine import FINAL, OUTLIVES, Engine, adopt, launch
 from studio.keeper.spare import Spare
 from studio.keeper.watch import Cursor
-from studio.library import jobs, runs
+from studio.library import jobs, mixing, runs
 from studio.library.files import sweep_abandoned
 from studio.library.folders import Home, JobFolder
 
@@ -48,9 +48,10 @@ class Engines:
         """
         home = self._home
         own = (home.root, home.runs, home.adapters, home.models, home.drafts, home.keeper)
-        for folder in (*own, home.datasets, *home.datasets.glob("*")):
+        for folder in (*own, home.cache, home.datasets, *home.datasets.glob("*")):
             sweep_abandoned(folder)
         runs.sweep_unprepared(self._home)
+        mixing.sweep_drafts(home)
         marked = sweep.marked()
         for folder in self._folders():
             try:

@@ -58,9 +58,22 @@ def whole_folder(path: Path) -> Iterator[Path]:
     An existing `path` is replaced only then; killed in between, `sweep_partials` puts it back.
     A block that raises leaves nothing behind.
     """
-    with _temporary_folder(path) as temporary:
+    with temporary_folder(path) as temporary:
         yield temporary
         put_in_place(temporary, path)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path`; what is left of it at the end is deleted. Of one whose writer was
+    killed `sweep_abandoned` clears up."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path, _NEW)
+    temporary.mkdir()
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def put_in_place(new: Path, path: Path) -> None:
@@ -88,7 +101,7 @@ def add_folder(
     Where `same(new, standing)` holds of a folder that has one of those names, that one is
     returned and nothing is added.
     """
-    with _temporary_folder(parent / name) as temporary:
+    with temporary_folder(parent / name) as temporary:
         write(temporary)
         sync_folder(temporary)
         path, number = parent / name, 2
@@ -182,18 +195,6 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
 def _beside(path: Path, kind: str) -> Path:
     mark = f"{os.getpid() & 0xFFFFFFFF:0{_PID}x}{uuid.uuid4().hex[:_RANDOM]}"
     return path.with_name(f"{PARTIAL}{mark}{kind}{path.name}")
-
-
-@contextlib.contextmanager
-def _temporary_folder(path: Path) -> Iterator[Path]:
-    """A folder beside `path`; what is left of it at the end is deleted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path, _NEW)
-    temporary.mkdir()
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _replace(path: Path, new: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +24,7 @@ from studio.library import adapter_files, adapters
 from studio.library.adapter_files import AdapterConfig
 from studio.library.adapters import AdapterFacts, coherence
 from studio.library.adapters.facts import record
-from studio.library.files import whole_folder, write_whole
+from studio.library.files import remove_folder, sweep_abandoned, whole_folder, write_whole
 from studio.library.folders import Home, legal_name
 from studio.library.models import weights
 from studio.library.models.tensors import Tensor
@@ -34,6 +37,7 @@ _COPY = ".base_layer."
 _READ_BYTES = 2**20
 _LONGEST_NAME = 80
 _DRAFTS = "mixes"
+_KEEP_SECONDS = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -152,13 +156,27 @@ def draft(home: Home, mix: Mix) -> Path:
         f"{legal_name(one.name or Path(one.adapter).name)} {one.weight:g}" for one in mix.adapters
     )
     folder = home.cache / _DRAFTS / f"{told[:_LONGEST_NAME].strip()} ({key})"
-    if not is_draft(folder):
+    if is_draft(folder):
+        os.utime(folder)
+    else:
         with whole_folder(folder) as temporary:
             write(temporary, mix)
             template = Path(strongest(mix).adapter) / TEMPLATE
             if template.is_file():
                 shutil.copyfile(template, temporary / TEMPLATE)
     return folder
+
+
+def sweep_drafts(home: Home) -> None:
+    """Delete the drafts that nobody asked for in a week and no kept conversation speaks with."""
+    drafts = home.cache / _DRAFTS
+    sweep_abandoned(drafts)
+    with contextlib.suppress(OSError):
+        old = [one for one in drafts.glob("*") if time.time() - one.stat().st_mtime > _KEEP_SECONDS]
+        told = [file.read_text("utf-8") for file in home.chats.glob("*.json")] if old else []
+        for folder in old:
+            if not any(folder.name in text for text in told):
+                remove_folder(folder)
 
 
 def names_draft(folder: str) -> bool:

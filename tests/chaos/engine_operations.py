@@ -12,10 +12,13 @@ import msgspec
 import torch
 from torch import nn
 
-from studio.core.commands import Import, Merge
-from studio.engine import convert, decided, failures, merge, save, setup
+from studio.core.commands import Export, Import, Merge, Mix
+from studio.core.mixing import Ingredient
+from studio.core.mixing import Mix as Recipe
+from studio.engine import convert, decided, failures, merge, mix, save, setup
 from studio.engine.checkpoint import Checkpoints, Progress
 from studio.engine.control import Control
+from studio.engine.export import job as exports
 from studio.engine.job import Context
 from studio.library import adapters, files, models
 from studio.library.folders import Home
@@ -176,6 +179,55 @@ def merge_it(folder: Path) -> None:
         merge.merge(home, job, merge.Teller(context))
 
 
+def export_as(format: str) -> Callable[[Path], None]:
+    def export_it(folder: Path) -> None:
+        home = Home(folder / "studio home")
+        out = folder / "exports" / format
+        files.sweep_partials(out.parent, out.name)
+        if not out.exists():
+            adapter, model = home.adapters / "mine", home.models / "tiny"
+            job = Export(
+                format=format, out=str(out), model=str(model), adapter=str(adapter), check="none"
+            )
+            exports.export(home, job, exports.Teller(engines.context_of(home, job)))
+
+    return export_it
+
+
+def exported(folder: Path) -> object:
+    """Weights, and whether what belongs beside them is there: nothing of a part of an export."""
+    place = folder / "exports"
+    names = sorted(
+        path.relative_to(place).as_posix()
+        for path in place.rglob("*")
+        if files.PARTIAL not in str(path)
+    )
+    return names, weights(place)
+
+
+def to_mix(folder: Path) -> None:
+    to_merge(folder)
+    write_adapter(Home(folder / "studio home").adapters / "other", size=0.2)
+
+
+def mix_it(folder: Path) -> None:
+    """Into the library, under a name of its own."""
+    home = Home(folder / "studio home")
+    files.sweep_partials(home.adapters)
+    if not (home.adapters / "both").exists():
+        parts = tuple(Ingredient(adapter=str(home.adapters / name)) for name in ("mine", "other"))
+        job = Mix(mix=Recipe(adapters=parts), name="both")
+        context = engines.context_of(home, job)
+        files.sweep_partials(context.folder.path)
+        mix.mix(context, job, mix.Teller(context))
+
+
+def mixed(folder: Path) -> object:
+    home = Home(folder / "studio home")
+    rows = [(row.name, row.problem, len(row.lineage)) for row in adapters.listing(home)]
+    return sorted(rows), weights(home.adapters)
+
+
 def to_convert(folder: Path) -> None:
     Home(folder / "studio home").make()
     model = tiny_model.build(folder / "tiny")
@@ -245,6 +297,10 @@ _PLAIN = [
     ),
     Operation("a merged model", to_merge, merge_it, on_shelf),
     Operation("a GGUF file read", to_convert, convert_it, on_shelf),
+    Operation("an adapter exported", to_merge, export_as("adapter"), exported),
+    Operation("a model exported in 4 bits", to_merge, export_as("nf4"), exported),
+    Operation("a 4-bit base exported", to_merge, export_as("nf4-adapter"), exported),
+    Operation("a mix baked", to_mix, mix_it, mixed),
 ]
 
 OPERATIONS = [dataclasses.replace(each, explains=explains) for each in _PLAIN]

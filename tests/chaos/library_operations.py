@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ from studio.core import commands, events
 from studio.core.calibration import Calibration, CalibrationKey
 from studio.core.chats import Answer, Kept, Turn
 from studio.core.facts import Gpu
+from studio.core.mixing import Ingredient, Mix
 from studio.core.own_sets import Rating
 from studio.core.queue import Queue
 from studio.core.recipe import DatasetPart, ModelPart, Recipe
@@ -25,6 +28,7 @@ from studio.library import (
     chats,
     files,
     jobs,
+    mixing,
     models,
     queue,
     ratings,
@@ -40,7 +44,7 @@ from studio.library.folders import Home, JobFolder
 from studio.library.settings import Settings
 from studio.ui.pages.new_run import keeping
 from tests.chaos.disk import Operation
-from tests.support import tiny_model
+from tests.support import gguf_adapter, tiny_model
 from tests.support.adapter_files import write_adapter
 
 RECIPE = Recipe(model=ModelPart(path="starter"), dataset=(DatasetPart(path="sample"),), name="one")
@@ -200,6 +204,44 @@ def trained_adapter(folder: Path) -> None:
 
 def add_adapter(folder: Path) -> None:
     adapters.add(home(folder), folder / "trained", "mine", AdapterFacts(run="one", created_at=1.0))
+
+
+def archived_adapter(folder: Path) -> None:
+    trained_adapter(folder)
+    with zipfile.ZipFile(folder / "packed.zip", "w") as archive:
+        for file in (folder / "trained").iterdir():
+            archive.write(file, f"mine/{file.name}")
+
+
+def gguf_elsewhere(folder: Path) -> None:
+    model = tiny_model.build(new_home(folder).models / "tiny")
+    gguf_adapter.write(write_adapter(folder / "trained", size=1.0), model, folder / "mine.gguf")
+
+
+def import_it(name: str) -> Callable[[Path], None]:
+    """Once, for what is imported twice is there twice."""
+
+    def take(folder: Path) -> None:
+        here = home(folder)
+        if not adapters.listing(here):
+            base = here.models / "tiny"
+            adapters.import_path(here, folder / name, base if base.is_dir() else None)
+
+    return take
+
+
+def draft_mix(folder: Path) -> None:
+    told = tuple(Ingredient(adapter=str(folder / "trained"), weight=w) for w in (0.5, 0.25))
+    mixing.draft(home(folder), Mix(adapters=told))
+
+
+def drafts(folder: Path) -> list[object]:
+    """Their recipes as Chat reads them."""
+    place = home(folder).cache / "mixes"
+    found = [each for each in place.glob("*") if files.PARTIAL not in each.name]
+    return [
+        (each.name, mixing.read(each), sorted(p.name for p in each.iterdir())) for each in found
+    ]
 
 
 def shelf(folder: Path) -> list[tuple[str, str, str]]:
@@ -371,6 +413,10 @@ OPERATIONS = [
     Operation("a run deleted", begin_run, trash_run, trashed),
     Operation("a run restored", deleted_run, restore_run, trashed),
     Operation("an adapter added", trained_adapter, add_adapter, shelf),
+    Operation("an adapter imported", trained_adapter, import_it("trained"), shelf),
+    Operation("an archive imported", archived_adapter, import_it("packed.zip"), shelf),
+    Operation("a GGUF adapter imported", gguf_elsewhere, import_it("mine.gguf"), shelf),
+    Operation("a mix kept for Chat", trained_adapter, draft_mix, drafts),
     Operation("an adapter renamed", added_adapter, rename_adapter, shelf),
     Operation("a model imported", model_elsewhere, import_model, model_names),
     Operation(

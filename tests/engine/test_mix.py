@@ -17,6 +17,7 @@ from studio.engine import base_choice, mix
 from studio.engine.conversation import Speaker, attach
 from studio.engine.live_mix import LiveMix
 from studio.engine.load import load_model, load_tokenizer
+from studio.engine.mix_check import Checked, Tick, Trial
 from studio.library import adapters, jobs, mixing
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
@@ -139,6 +140,25 @@ def test_cancelled_nothing_is_left(
         home, Job(mix=of(pair), base=str(tiny_model), out=str(tmp_path / "out"))
     )
     jobs.tell(context.folder.path, Cancel())
+    mix.run(context)
+    assert isinstance(engines.events_of(context)[-1], Cancelled)
+    assert not (tmp_path / "out").exists()
+    assert not (context.folder.path / "mixed").exists()
+
+
+def test_it_can_be_called_off_while_it_is_checked(
+    home: Home, tmp_path: Path, tiny_model: Path, pair: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job(mix=of(pair), base=str(tiny_model), out=str(tmp_path / "out"))
+    context = engines.context_of(home, job)
+    check = Trial.check
+
+    def check_and_cancel(self: Trial, baked: Path, tick: Tick) -> Checked:
+        assert (baked / "adapter_model.safetensors").is_file()
+        jobs.tell(context.folder.path, Cancel())
+        return check(self, baked, tick)
+
+    monkeypatch.setattr(Trial, "check", check_and_cancel)
     mix.run(context)
     assert isinstance(engines.events_of(context)[-1], Cancelled)
     assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import zipfile
@@ -14,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from studio.core.errors import StudioError
 from studio.library import adapters
+from studio.library.adapters import AdapterFacts, importing
 from studio.library.folders import Home
 from tests.support.adapter_files import write_adapter
 
@@ -42,7 +44,7 @@ def refusal(home: Home, source: Path) -> StudioError:
     with pytest.raises(StudioError) as caught:
         adapters.import_path(home, source)
     assert list(home.adapters.iterdir()) == []
-    assert not list(home.cache.glob("import-*"))
+    assert not list(home.cache.glob("*import*"))
     assert caught.value.fix
     return caught.value
 
@@ -141,7 +143,7 @@ def test_an_archive_of_several_adapters(home: Home, tmp_path: Path) -> None:
     assert {path.name for path in found} == {"one", "two"}
     names = {file.name for path in found for file in path.iterdir()}
     assert names == {"adapter_config.json", "adapter_model.safetensors", "studio.json"}
-    assert not list(home.cache.glob("import-*"))
+    assert not list(home.cache.glob("*import*"))
 
 
 def test_files_at_the_top_of_an_archive_are_called_after_it(
@@ -160,6 +162,24 @@ def test_of_an_archive_either_all_come_or_none(home: Home, tmp_path: Path) -> No
     assert "2 can't be used" in error.text
     assert "one" in error.text
     assert "three" in error.text
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_none_of_them(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        write_adapter(tmp_path / "all" / name)
+    add = importing.add
+
+    def full(home: Home, source: Path, name: str, known: AdapterFacts) -> Path:
+        if list(home.adapters.iterdir()):
+            raise OSError(errno.ENOSPC, "no space left")
+        return add(home, source, name, known)
+
+    monkeypatch.setattr(importing, "add", full)
+    with pytest.raises(OSError, match="no space left"):
+        adapters.import_path(home, packed(tmp_path / "all", tmp_path / "packed.zip"))
+    assert adapters.listing(home) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from safetensors.numpy import load_file, save_file
 from studio.core.errors import StudioError
 from studio.core.mix_problems import blocks
 from studio.core.mixing import Ingredient, Mix
-from studio.library import adapter_files, adapters, mixing, models
+from studio.library import adapter_files, adapters, chats, mixing, models
 from studio.library.folders import Home
 from tests.support import adapters as made
+from tests.support.adapter_files import write_adapter
 
 KINDS: dict[str, dict[str, Any]] = {
     "dora": {"use_dora": True},
@@ -110,3 +113,16 @@ def test_an_adapter_of_another_shape_than_the_base(
     save_file(tensors, adapter / adapter_files.WEIGHTS)
     _, found = mixing.look(home, mix_of(adapter), tiny_model)
     assert "doesn't fit the model" in found[0].text
+
+
+def test_drafts_that_nobody_wants_any_more_are_swept(home: Home, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "one", size=1.0)
+    drafts = [mixing.draft(home, mix_of(adapter, seed=seed)) for seed in range(4)]
+    spoken, again, forgotten, fresh = drafts
+    for folder in (spoken, again, forgotten):
+        os.utime(folder, (time.time(), time.time() - 8 * 24 * 3600))
+    chats.save(home, chats.new(model=str(tmp_path), sides=[str(spoken)]))
+    assert mixing.draft(home, mix_of(adapter, seed=1)) == again
+    mixing.sweep_drafts(home)
+    assert {folder.exists() for folder in (spoken, again, fresh)} == {True}
+    assert not forgotten.exists()

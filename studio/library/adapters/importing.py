@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import zipfile
 import zlib
@@ -17,12 +16,15 @@ from studio.library.adapters import bases, coherence, gguf_lora
 from studio.library.adapters.facts import FACTS_FILE, AdapterFacts, facts
 from studio.library.adapters.lineage import in_library
 from studio.library.adapters.shelf import add
+from studio.library.files import remove_folder, temporary_folder
 from studio.library.folders import Home
 from studio.library.targets import check_space
 
 ARCHIVE, GGUF = ".zip", ".gguf"
 MOST_FILES, MOST_BYTES = 10_000, 32 << 30
 _CHUNK = 1 << 20
+_WORKSHOP = "import"
+"""What a folder to unpack into is called, on the disk of the home."""
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError,
     FileExistsError, IsADirectoryError, NotADirectoryError,
@@ -44,8 +46,8 @@ def import_path(home: Home, source: Path, base: Path | None = None) -> list[Path
     if suffix == ARCHIVE:
         return _import_archive(home, source, base)
     if suffix == GGUF:
-        with _workshop(home) as place:
-            folder = gguf_lora.convert(home, source, Path(place) / source.stem, base)
+        with temporary_folder(home.cache / _WORKSHOP) as place:
+            folder = gguf_lora.convert(home, source, place / source.stem, base)
             return [_bring(home, folder, base)]
     return [import_folder(home, source, base)]
 
@@ -81,12 +83,24 @@ def _checked(folder: Path) -> AdapterFacts:
 
 
 def _import_archive(home: Home, source: Path, base: Path | None) -> list[Path]:
-    with _workshop(home) as place:
-        folders = _unpacked(source, Path(place))
+    with temporary_folder(home.cache / _WORKSHOP) as place:
+        folders = _unpacked(source, place)
         errors = [error for folder in folders if (error := _refusal(folder))]
         if errors:
             raise _none_of(source, errors)
-        return [_bring(home, folder, base) for folder in folders]
+        return _bring_all(home, folders, base)
+
+
+def _bring_all(home: Home, folders: list[Path], base: Path | None) -> list[Path]:
+    brought: list[Path] = []
+    try:
+        for folder in folders:
+            brought.append(_bring(home, folder, base))
+    except BaseException:
+        for path in brought:
+            remove_folder(path)
+        raise
+    return brought
 
 
 def _refusal(folder: Path) -> StudioError | None:
@@ -164,11 +178,3 @@ def _none_of(source: Path, errors: list[StudioError]) -> StudioError:
         "Unpack it yourself, and import the folders that are sound.",
         [problem for error in errors for problem in error.problems],
     )
-
-
-class _workshop(tempfile.TemporaryDirectory[str]):
-    """A folder to unpack into, on the disk of the home."""
-
-    def __init__(self, home: Home) -> None:
-        home.cache.mkdir(parents=True, exist_ok=True)
-        super().__init__(prefix="import-", dir=home.cache, ignore_cleanup_errors=True)
