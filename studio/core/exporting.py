@@ -97,6 +97,7 @@ FORMATS: tuple[Format, ...] = (
         module="gguf",
         quantizations=GGUF_KINDS,
         takes_system=True,
+        settings=("importance",),
         parts=("gguf-converters", "llama-cpp"),
     ),
     Format(

@@ -11,7 +11,9 @@ POSITIONS = 1_000
 """Positions of answers that a full check compares at least."""
 QUICK_POSITIONS = 200
 
-CheckName = Literal["prompt", "tokens", "bos", "stops", "agreement", "kl", "greedy", "loss"]
+CheckName = Literal[
+    "prompt", "tokens", "bos", "stops", "agreement", "kl", "greedy", "strength", "loss"
+]
 Cause = Literal["", "lost", "strength", "rotation", "other"]
 
 
@@ -36,22 +38,33 @@ TOLERANCES: dict[str, Tolerance] = {
         agreement=0.99, kl=1e-4, tie=1e-3, greedy=0.9, loss=2e-3, given_up=0.01
     ),
     "float16": Tolerance(
-        agreement=0.97, kl=5e-3, tie=0.03, greedy=0.6, loss=0.01, given_up=0.03
+        agreement=0.99, kl=1e-3, tie=0.03, greedy=0.6, loss=0.01, given_up=0.03
     ),
     "bfloat16": Tolerance(
-        agreement=0.95, kl=3e-2, tie=0.25, greedy=0.4, loss=0.02, given_up=0.05
+        agreement=0.95, kl=3e-2, tie=0.25, greedy=0.4, loss=0.02, given_up=0.2
     ),
-    "8-bit": Tolerance(agreement=0.95, kl=3e-2, tie=0.1, greedy=0.4, loss=0.02, given_up=0.05),
-    "6-bit": Tolerance(agreement=0.92, kl=6e-2, tie=0.1, greedy=0.2, loss=0.03, given_up=0.1),
-    "5-bit": Tolerance(agreement=0.88, kl=0.12, tie=0.1, greedy=0.1, loss=0.04, given_up=0.15),
-    "4-bit": Tolerance(agreement=0.75, kl=0.4, tie=0.1, greedy=0.0, loss=0.05, given_up=0.25),
-    "3-bit": Tolerance(agreement=0.65, kl=0.8, tie=0.1, greedy=0.0, loss=0.1, given_up=0.35),
+    "8-bit": Tolerance(agreement=0.95, kl=2e-2, tie=0.1, greedy=0.2, loss=0.02, given_up=0.05),
+    "6-bit": Tolerance(agreement=0.92, kl=4e-2, tie=0.1, greedy=0.1, loss=0.03, given_up=0.1),
+    "5-bit": Tolerance(agreement=0.65, kl=0.5, tie=0.1, greedy=0.0, loss=0.05, given_up=0.25),
+    "4-bit": Tolerance(agreement=0.65, kl=0.5, tie=0.1, greedy=0.0, loss=0.05, given_up=0.25),
+    "4-bit base": Tolerance(agreement=0.65, kl=0.5, tie=0.1, greedy=0.0, loss=0.1, given_up=0.5),
+    "3-bit": Tolerance(agreement=0.6, kl=0.8, tie=0.1, greedy=0.0, loss=0.1, given_up=0.35),
     "2-bit": Tolerance(agreement=0.5, kl=1.5, tie=0.1, greedy=0.0, loss=0.2, given_up=0.5),
 }  # fmt: skip
-"""float32 differs only in the order of additions. A merged 16-bit weight is rounded to 11 or 8
-significant bits where the live adapter kept its sum apart; logits between 16 and 32 lie 1/64 apart
-in float16 and 1/8 in bfloat16, and two such steps are a tie that either model may break either way.
-Fewer bits change answers by their nature: there the bound on what training brought decides."""
+"""Chosen from the figures in tests/fixtures/passports.jsonl, so that every honest export that kept
+three quarters of what training brought passes, and none that was spoiled does
+(tests/core/test_tolerances.py); 3 and 2 bits are judgement.
+
+Down to 6 bits each is some times what honest exports came to. Below that they spread over the
+figures of spoiled ones: rounding a weak adapter to 4 bits moves answers further than halving it
+does. There it is the nearest strength of the adapter (the check "strength", with one bound for all)
+and held-out loss that tell them apart, and the rest only bounds what may be called the same model.
+A merged bfloat16 weight has 8 significant bits: of an adapter of 10 steps 85 % came through, where
+float16 kept all. "4-bit base" is for held-out loss where only the base was rounded, under an
+adapter that is whole: what that costs isn't training lost.
+
+float32 differs only in the order of additions. Logits between 16 and 32 lie 1/64 apart in float16
+and 1/8 in bfloat16, and two such steps are a tie that either model may break either way."""
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,7 +197,7 @@ def reasons(passport: Passport) -> list[Reason]:
     """Every failing check in words; what answers otherwise is one reason, not four."""
     failing = {check.name: check for check in passport.failing}
     found = [_FORM[name] for name in ("prompt", "tokens", "bos", "stops") if name in failing]
-    if set(failing) & {"agreement", "kl", "greedy"}:
+    if set(failing) & {"agreement", "kl", "greedy", "strength"}:
         found.append(_of_weights(passport))
     if "loss" in failing:
         found.append(_of_loss(passport, failing["loss"]))

@@ -88,15 +88,32 @@ def rows_of(home: Home, run: str) -> list[Row]:
     """Held-out rows of the run that made the adapter, while its folder is there."""
     if not _is_name(run):
         return []
-    try:
-        rows = Rows.open(JobFolder(home.runs / run).data / "eval.arrow")
-    except StudioError:
+    rows = _open(home, run, "eval.arrow")
+    return _first(rows, range(len(rows)), MOST_TOKENS)
+
+
+def trained_rows(home: Home, run: str, most: int) -> list[Row]:
+    """Rows that the run learnt from, spread evenly over all of them, of about `most` tokens."""
+    if not _is_name(run):
         return []
+    rows = _open(home, run, "train.arrow")
+    step = max(1, int(rows.lengths.sum()) // most)
+    return _first(rows, range(0, len(rows), step), most)
+
+
+def _open(home: Home, run: str, name: str) -> Rows:
+    try:
+        return Rows.open(JobFolder(home.runs / run).data / name)
+    except StudioError:
+        return Rows.open(home.runs / run / "nothing")
+
+
+def _first(rows: Rows, order: range, most: int) -> list[Row]:
     taken: list[Row] = []
     tokens = 0
-    for index in range(len(rows)):
+    for index in order:
         tokens += int(rows.lengths[index])
-        if taken and tokens > MOST_TOKENS:
+        if taken and tokens > most:
             break
         taken.append(rows[index])
     return taken

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import torch
 from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+from safetensors import safe_open
 
 from studio.library.models import weights
 from studio.library.models.tensors import Tensor
@@ -44,6 +46,21 @@ class AsTrained:
         if stored is None:
             return False
         return name in self._names or torch.promote_types(stored, self.dtype) != self.dtype
+
+
+class AsStored:
+    """Gives a base back the weights that lie in its files, whatever it was made to hold."""
+
+    def __init__(self, base: Path) -> None:
+        self._tensors = weights.read(base)[0]
+
+    def __call__(self, name: str, weight: torch.Tensor) -> torch.Tensor:
+        stored = self._tensors.get(name)
+        if stored is None:
+            return weight
+        with safe_open(stored.file, "pt") as file:
+            found: torch.Tensor = file.get_tensor(name)
+        return found.float()
 
 
 @torch.no_grad()

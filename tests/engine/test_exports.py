@@ -15,9 +15,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from studio.core import exporting
+from studio.core import passport as core
 from studio.core.commands import Cancel, Export
 from studio.core.errors import StudioError
-from studio.core.events import AnyEvent, Cancelled, Finished, Note
+from studio.core.events import AnyEvent, Cancelled, Finished, Note, Stage
+from studio.engine import children
 from studio.engine.export import job as exports_job
 from studio.engine.export.merged import Merged
 from studio.engine.load import load_tokenizer, never_repack
@@ -100,6 +102,25 @@ def test_the_4_bit_base_with_the_adapter_is_what_was_trained(
     assert torch.isfinite(logits(live, out)).all()
 
 
+def test_what_4_bits_cost_an_adapter_of_16_bits_is_seen(
+    home: Home, tmp_path: Path, tiny_model: Path
+) -> None:
+    """It says what it says on the 4-bit base, and its held-out loss is beside that in 16 bits."""
+    sharp = with_a_sharp_head(tiny_model, tmp_path / "sharp")
+    adapter = of_qlora(home, sharp, "lora")
+    hold_out(home)
+    fields = {"model": str(sharp), "adapter": str(adapter)}
+    beside = run(home, format="nf4-adapter", out=str(tmp_path / "four"), **fields)["passport"]
+    merged = run(home, format="safetensors", out=str(tmp_path / "merged"), **fields)["passport"]
+    assert beside["loss_trained"] == pytest.approx(merged["loss_trained"], abs=1e-3)
+    assert abs(beside["loss"] - beside["loss_trained"]) > 0.05
+    assert beside["loss"] == pytest.approx(beside["loss_live"], abs=1e-3)
+    [check] = [check for check in beside["checks"] if check["name"] == "loss"]
+    limits = core.TOLERANCES["4-bit base"]
+    allowed = core.loss_allowed(beside["loss_trained"], beside["loss_bare"], limits)
+    assert check["wanted"] == pytest.approx(allowed)
+
+
 def with_a_sharp_head(model: Path, out: Path) -> Path:
     """A model whose logits are so far apart that small changes in it change answers."""
     shutil.copytree(model, out)
@@ -151,11 +172,17 @@ def test_onnx_in_its_own_runtime(home: Home, tmp_path: Path, tiny_model: Path) -
     adapter = made.make_adapter(tiny_model, tmp_path / "adapter")
     out = tmp_path / "onnx"
     fields = {"format": "onnx", "quantization": "fp32", "model": str(tiny_model)}
-    found = run(home, out=str(out), adapter=str(adapter), check="quick", **fields)["passport"]
+    events = events_of(home, out=str(out), adapter=str(adapter), check="quick", **fields)
+    last = events[-1]
+    assert isinstance(last, Finished)
+    found = last.result["passport"]
     assert found["runtime"] == "onnxruntime-genai"
     assert found["grade"] == "pass"
     assert found["kl"] < 1e-5
     names = {file.name for file in out.iterdir()}
+    shares = [event.share for event in events if isinstance(event, Stage)]
+    assert shares == sorted(shares)
+    assert len({share for share in shares if share < exports_job.WRITE_SHARE}) >= 2
     assert {"model.onnx", "genai_config.json", "tokenizer.json", "README.md"} <= names
     assert not names & {"merged", "cache", "builder.log"}
 
@@ -190,6 +217,23 @@ def test_what_stands_in_the_way_is_said_before_anything_is_written(
         assert caught.value.fix
     assert not (tmp_path / "out").exists()
     assert exports.listing(home) == []
+
+
+def test_onnx_ends_at_once_when_it_is_called_off(
+    home: Home, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Export(format="onnx", out=str(tmp_path / "onnx"), model=str(tiny_model))
+    context = engines.context_of(home, job)
+    start = children.run
+
+    def start_and_cancel(command: Any, hear: Any, tick: Any) -> Any:
+        jobs.tell(context.folder.path, Cancel())
+        return start(command, hear, tick)
+
+    monkeypatch.setattr(children, "run", start_and_cancel)
+    exports_job.run(context)
+    assert isinstance(engines.events_of(context)[-1], Cancelled)
+    assert not list(tmp_path.glob("*onnx*"))
 
 
 def test_cancelled_in_the_middle_nothing_is_left(

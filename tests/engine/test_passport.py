@@ -60,11 +60,14 @@ def merge(model: Path, adapter: Path | None, out: Path) -> Path:
     return out
 
 
-def judge(model: Path, adapter: Path, export: Path, held_out: tuple[Row, ...] = ()) -> Judged:
+def judge(
+    model: Path, adapter: Path, export: Path, held_out: tuple[Row, ...] = (),
+    precision: str = "float32",
+) -> Judged:  # fmt: skip
     return passport.check(
         Live(model, adapter, torch.float32),
         lambda: OfTransformers.of_folder(export, torch.float32),
-        "float32",
+        precision,
         held_out,
         lambda text, share: None,
     )
@@ -101,7 +104,7 @@ def test_an_honest_export_passes(model: Path, adapter: Path, honest: Path) -> No
     assert found.loss == pytest.approx(found.loss_trained, abs=1e-5)
     assert found.loss_bare != found.loss_trained
     assert {check.name for check in found.checks} == {
-        "prompt", "tokens", "bos", "stops", "agreement", "kl", "greedy", "loss"
+        "prompt", "tokens", "bos", "stops", "agreement", "kl", "greedy", "strength", "loss"
     }  # fmt: skip
 
 
@@ -179,6 +182,21 @@ def test_a_wrong_alpha(model: Path, adapter: Path, tmp_path: Path, factor: float
     edited(wrong, "adapter_config.json", lora_alpha=alpha * factor)
     found = judge(model, adapter, merge(model, wrong, tmp_path / "export"), held_out()).passport
     assert names(found)[0] == "Strength"
+    assert found.strength == factor
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
+def test_a_wrong_alpha_where_few_bits_allow_much(
+    model: Path, tmp_path: Path, factor: float
+) -> None:
+    """An adapter that changes little: what it lost is far below what 4 bits are allowed."""
+    quiet = made.make_adapter(model, tmp_path / "quiet", lora_alpha=0.2)
+    wrong = Path(shutil.copytree(quiet, tmp_path / "wrong"))
+    edited(wrong, "adapter_config.json", lora_alpha=0.2 * factor)
+    export = merge(model, wrong, tmp_path / "export")
+    found = judge(model, quiet, export, held_out(), "4-bit").passport
+    assert names(found) == ["Strength" if factor else "Training lost"]
+    assert found.failing[0].name == "strength"
     assert found.strength == factor
 
 

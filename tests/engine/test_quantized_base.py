@@ -33,3 +33,14 @@ def test_what_the_4_bit_model_computes_with(tiny_model: Path, dtype: torch.dtype
             wanted = dequantize_4bit(packed[name].weight, packed[name].weight.quant_state).float()
             assert not torch.equal(wanted, weight.float())
         assert torch.equal(held(name, weight.detach().float()), wanted)
+
+
+def test_back_to_what_is_stored(tiny_model: Path) -> None:
+    plain = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
+    model = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
+    names = quantized_base.layers(weights.read(tiny_model)[0])
+    quantized_base.put(model, quantized_base.AsTrained(names, torch.float32))
+    one, other = plain.state_dict(), model.state_dict()
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+    quantized_base.put(model, quantized_base.AsStored(tiny_model))
+    assert all(torch.equal(one[name], other[name]) for name in one)

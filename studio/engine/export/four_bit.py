@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from studio.engine import base_choice, merged_files, streaming_merge
+from studio.engine import base_choice, merged_files, quantized_base, streaming_merge
 from studio.engine.base_choice import Choice
 from studio.engine.export import Tick, Wanted, bare_adapter, cards
 from studio.engine.export.merged import live_of, refuse_quantised
@@ -17,7 +18,7 @@ from studio.engine.passport import Live
 from studio.engine.precision import best_device
 from studio.engine.runtimes import Runtime
 from studio.engine.runtimes.of_transformers import OfTransformers
-from studio.library import adapter_files
+from studio.library import adapter_files, adapters
 from studio.library.export_sizes import in_nf4
 from studio.library.models import weights
 
@@ -38,6 +39,10 @@ class BesideAdapter:
         self.precision = str(self._dtype).removeprefix("torch.")
         self.bytes = in_nf4(weights.read(wanted.model)[0]) + adapter_files.size(adapter)
         self.live: Live | None = Live(wanted.model, adapter, self._dtype, held)
+        if adapters.facts(adapter).method != "qlora":
+            # it learnt on the base in 16 bits: what 4 bits cost it is for its held-out loss to say
+            trained = quantized_base.AsStored(wanted.model)
+            self.live = replace(self.live, trained=trained, rounded="4-bit base")
 
     def write(self, folder: Path, tick: Tick) -> None:
         quantize(self._wanted.model, folder, self._dtype)

@@ -8,20 +8,30 @@ from pathlib import Path
 
 import torch
 
+from studio.core.errors import StudioError
 from studio.engine import base_choice, merged_files, streaming_merge
 from studio.engine.base_choice import Choice
 from studio.engine.export import Tick, Wanted, cards, gguf_notes
 from studio.engine.export.merged import live_of, refuse_quantised
-from studio.engine.llama_cpp import convert, library, quantize
+from studio.engine.llama_cpp import convert, importance, library, quantize
 from studio.engine.load import stored_dtype
 from studio.engine.passport import Live
 from studio.engine.runtimes import Runtime
 from studio.engine.runtimes.of_llama_cpp import OfLlamaCpp
-from studio.library import adapter_files, parts
+from studio.library import adapter_files, adapters, parts
 from studio.library.models import inspect, weights
 
 MERGED, CONVERTED = 0.3, 0.7
 """Where on the bar merging and converting end, where quantizing follows."""
+
+COUNTED = 0.1
+"""The bar's share of measuring what counts, before quantizing."""
+IMPORTANCE, IMPORTANCE_BELOW = "importance", 6.5
+"""The setting for it, and below how many bits it is done by itself."""
+NO_ROWS = (
+    "Quantized without an importance matrix: there are no training rows of a run of this studio, "
+    "or too little memory to read them."
+)
 
 MERGED_TYPES = {"F32": torch.float32, "BF16": torch.bfloat16}
 """What is merged in to be written as these kinds. The others come from float16, which keeps more
@@ -51,6 +61,7 @@ class Gguf:
             self.precision = str(exact).removeprefix("torch.")
         self.live: Live | None = live_of(wanted, exact, self.choice)
         self._between = convert.outtype(self._kind) is None
+        self._few_bits = wanted.quantization.bits < IMPORTANCE_BELOW
         self.bytes = self._most(wanted.quantization.bits)
 
     def write(self, folder: Path, tick: Tick) -> None:
@@ -99,10 +110,30 @@ class Gguf:
             source, whole, convert.STORED[stored_dtype(source)], name=name, licence=licence,
             tick=lambda share: tick(share * CONVERTED),
         )  # fmt: skip
+        counts = self._importance(source, whole, lambda s: tick(CONVERTED + s * COUNTED))
+        begun = CONVERTED + (COUNTED if counts else 0.0)
         quantize.quantize(
-            whole, file, self._kind, lambda share: tick(CONVERTED + share * (1 - CONVERTED))
-        )
+            whole, file, self._kind, lambda share: tick(begun + share * (1 - begun)),
+            importance=counts,
+        )  # fmt: skip
         whole.unlink()
+        if counts:
+            counts.unlink()
+
+    def _importance(self, source: Path, whole: Path, tick: Tick) -> Path | None:
+        """What counts most on rows that the adapter learnt from, where it is wanted and known."""
+        told = self._wanted.job.settings.get(IMPORTANCE, "auto")
+        run = adapters.facts(self._wanted.adapter).run if self._wanted.adapter else ""
+        rows = base_choice.trained_rows(self._wanted.home, run, importance.MOST_TOKENS)
+        if told == "no" or (told == "auto" and not self._few_bits):
+            return None
+        if not rows or not base_choice.room(source):
+            if told == "yes":
+                self._wanted.note(NO_ROWS)
+            return None
+        out = whole.with_name("importance.safetensors")
+        importance.write(source, whole, rows, out, tick)
+        return out
 
     def _most(self, bits: float) -> int:
         """Bytes on the disk at the worst moment."""
@@ -117,4 +148,7 @@ def prepare(wanted: Wanted) -> Gguf:
     """A plan. StudioError where a part is missing or the base is quantised."""
     parts.need(library.PART, convert.PART)
     refuse_quantised(wanted.model)
+    told = wanted.job.settings.get(IMPORTANCE, "auto")
+    if told not in ("auto", "yes", "no"):
+        raise StudioError("Unknown setting", f"importance can't be {told}.", "Say auto, yes or no.")
     return Gguf(wanted)

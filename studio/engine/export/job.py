@@ -143,7 +143,7 @@ def _judge(
 def _room(model: Path) -> bool:
     """Whether the live model, the larger of the two, finds room in memory beside what it said."""
     weights = sum(file.stat().st_size for file in model.glob("*.safetensors"))
-    said = 1.5 * core.POSITIONS * int(config_of(model).get("vocab_size") or 0) * 4
+    said = 2.0 * core.POSITIONS * int(config_of(model).get("vocab_size") or 0) * 4
     needed = 1.3 * weights + said
     return torch.cuda.is_available() or psutil.virtual_memory().available > needed
 

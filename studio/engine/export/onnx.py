@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from studio.core.errors import StudioError
-from studio.engine import base_choice, merged_files, streaming_merge
+from studio.engine import base_choice, children, merged_files, streaming_merge
 from studio.engine.base_choice import Choice
 from studio.engine.export import Tick, Wanted, cards
 from studio.engine.export.merged import live_of, refuse_quantised
@@ -22,11 +19,14 @@ from studio.engine.runtimes import Runtime
 from studio.engine.runtimes.of_onnx import OfOnnx
 from studio.library import adapter_files
 from studio.library.files import write_whole
-from studio.library.models import weights
+from studio.library.models import config_of, weights
 
 CONFIG = "genai_config.json"
 MERGED, CACHE = "merged", "cache"
-POLL_SECONDS = 0.2
+MERGE, READ = 0.2, 0.6
+"""Where on the bar the merge ends; and of the builder's work, reading the layers: rounding and
+writing follow, of which it tells nothing."""
+_LAYER = re.compile(r"Reading layer (\d+)")
 
 
 class Onnx:
@@ -54,12 +54,12 @@ class Onnx:
         merged, cache = folder / MERGED, folder / CACHE
         merged.mkdir()
         held = self.live.held if self.live else None
-        streaming_merge.write(self._plan, merged, lambda s: tick(s * 0.4), held)
+        streaming_merge.write(self._plan, merged, lambda s: tick(s * MERGE), held)
         merged_files.write(
             wanted.model, wanted.adapter, merged, name=wanted.name, dtype=None,
             said=self._plan.settings,
         )  # fmt: skip
-        _build(merged, folder, cache, self._kind.id, lambda: tick(0.5))
+        _build(merged, folder, cache, self._kind.id, lambda s: tick(MERGE + s * (1 - MERGE)))
         _name_ends(merged, folder)
         shutil.rmtree(merged)
         shutil.rmtree(cache, ignore_errors=True)
@@ -81,28 +81,25 @@ def prepare(wanted: Wanted) -> Onnx:
     return Onnx(wanted)
 
 
-def _build(model: Path, folder: Path, cache: Path, kind: str, tick: Callable[[], None]) -> None:
+def _build(model: Path, folder: Path, cache: Path, kind: str, tick: Tick) -> None:
     """Run the builder; `tick` is called meanwhile and may raise, which ends it."""
-    command = [sys.executable, "-m", "onnxruntime_genai.models.builder"]
-    command += ["-i", str(model), "-o", str(folder), "-p", kind, "-e", "cpu", "-c", str(cache)]
-    with (folder / "builder.log").open("w+", encoding="utf-8", errors="replace") as log:
-        running = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            while running.poll() is None:
-                time.sleep(POLL_SECONDS)
-                tick()
-        finally:
-            if running.poll() is None:
-                running.kill()
-                running.wait()
-        log.seek(0)
-        said = [line.strip() for line in log if line.strip()]
-    (folder / "builder.log").unlink()
-    if running.returncode != 0 or not (folder / CONFIG).is_file():
+    layers, share = int(config_of(model).get("num_hidden_layers") or 1), 0.0
+
+    def hear(line: str) -> None:
+        nonlocal share
+        if found := _LAYER.search(line):
+            share = READ * (int(found[1]) + 1) / layers
+        elif "Reading LM head" in line:
+            share = READ
+
+    words: list[str | Path] = ["-m", "onnxruntime_genai.models.builder", "-i", model, "-o", folder]
+    words += ["-p", kind, "-e", "cpu", "-c", cache]
+    status, said = children.run(children.python(*words), hear, lambda: tick(share))
+    if status or not (folder / CONFIG).is_file():
         raise StudioError(
             "Not as ONNX",
             "onnxruntime-genai's builder couldn't convert this model"
-            f"{f' ({said[-1]})' if said else ''}.",
+            f"{f' ({said[-1].strip()})' if said else ''}.",
             "Choose another format; the builder knows the more common architectures only.",
         )
 

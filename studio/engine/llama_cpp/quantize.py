@@ -11,9 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load_file
+
 from studio.core.errors import StudioError
 from studio.engine import children
 from studio.engine.llama_cpp import library
+from studio.engine.llama_cpp.structs import ImportanceData
 
 FTYPES = {
     "F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "Q5_0": 8, "Q5_1": 9, "Q2_K": 10,
@@ -53,8 +58,14 @@ class Fallbacks:
         )
 
 
-def quantize(source: Path, out: Path, kind: str, tick: Tick, threads: int = 0) -> None:
-    """Write `source`, a GGUF in 16 or 32 bits, in another kind; `out` is no file when it raises."""
+def quantize(
+    source: Path, out: Path, kind: str, tick: Tick, threads: int = 0,
+    importance: Path | None = None,
+) -> None:  # fmt: skip
+    """Write `source`, a GGUF in 16 or 32 bits, in another kind; `out` is no file when it raises.
+
+    `importance` is a safetensors file of what importance.py measures.
+    """
     share = 0.0
 
     def hear(line: str) -> None:
@@ -63,6 +74,7 @@ def quantize(source: Path, out: Path, kind: str, tick: Tick, threads: int = 0) -
             share = int(found[1]) / max(1, int(found[2]))
 
     words = ["-m", __spec__.name, str(source), str(out), kind, str(threads)]
+    words += [str(importance)] if importance else []
     status, last = children.run(children.python(*words), hear, lambda: tick(share))
     if status:
         out.unlink(missing_ok=True)
@@ -86,13 +98,27 @@ def fallbacks(file: Path, kind: str) -> Fallbacks:
     return Fallbacks(len(odd), len(rounded), dict(kinds))
 
 
-def _main(source: str, out: str, kind: str, threads: str) -> int:
+def _main(source: str, out: str, kind: str, threads: str, importance: str = "") -> int:
     lib = library.load()
     library.echo = sys.stdout
     params = lib.llama_model_quantize_default_params()
     params.ftype, params.nthread = FTYPES[kind], int(threads)
     params.max_buf_size = BUFFER_BYTES
+    known = load_file(importance) if importance else {}
+    entries = _entries(known)
+    if known:
+        params.imatrix = ctypes.cast(entries, ctypes.c_void_p)
     return int(lib.llama_model_quantize(source.encode(), out.encode(), ctypes.byref(params)))
+
+
+def _entries(known: dict[str, npt.NDArray[np.float32]]) -> ctypes.Array[ImportanceData]:
+    """What llama.cpp reads; it points into the arrays, which have to live as long."""
+    entries = (ImportanceData * (len(known) + 1))()
+    floats = ctypes.POINTER(ctypes.c_float)
+    for place, (name, values) in enumerate(known.items()):
+        data = values.ctypes.data_as(floats)
+        entries[place] = ImportanceData(name.encode(), data, values.size)
+    return entries
 
 
 if __name__ == "__main__":

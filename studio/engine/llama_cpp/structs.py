@@ -57,6 +57,12 @@ class QuantizeParams(c.Structure):
     )
 
 
+class ImportanceData(c.Structure):
+    """llama_model_imatrix_data; one without a name ends a list of them."""
+
+    _fields_ = (("name", c.c_char_p), ("data", c.POINTER(c.c_float)), ("size", c.c_size_t))
+
+
 class Batch(c.Structure):
     """llama_batch."""
 

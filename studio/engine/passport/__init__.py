@@ -21,6 +21,7 @@ from studio.engine.runtimes import Runtime, Told
 __all__ = ["FILE", "Judged", "Live", "Open", "check"]
 
 GREEDY_PROMPTS, GREEDY_TOKENS = 8, 24
+_OF_WEIGHTS = ("agreement", "kl", "strength", "loss")
 
 Open = Callable[[], Runtime]
 """Loads the export into its own runtime."""
@@ -35,9 +36,13 @@ class Judged:
 
 
 @dataclass
-class _Heard:
+class Heard:
     """What an export said: sums over all places, and its words on the first rows."""
 
+    form: list[Check]
+    other_prompt: tuple[Example, ...]
+    runtime: str
+    candidates: int
     told: list[Told]
     probed: list[Told]
     rows_kl: list[float]
@@ -46,6 +51,7 @@ class _Heard:
     behind: torch.Tensor
     loss: float | None
     answers: list[list[int]]
+    texts: list[str]
 
 
 def check(
@@ -60,39 +66,48 @@ def check(
     progress("Checking: loading the live model", 0.0)
     asked = live.ask(reference, held_out, quick, progress)
     progress("Checking: loading the export", 0.65)
-    runtime = open_export()
-    try:
-        form = compare_form(asked, runtime)
-        examples = other_prompt(asked, runtime) if not form[0].passed else ()
-        heard = _hear(asked, runtime, lambda: progress("Checking: the export", 0.8))
-        texts = [runtime.decode(answer) for answer in heard.answers]
-        name, candidates = runtime.name, runtime.candidates
-    finally:
-        runtime.close()
+    heard = hear(asked, open_export, lambda: progress("Checking: the export", 0.8))
+    passport = judge(asked, heard, precision, reference)
+    examples = worst(asked, heard.rows_kl, heard.chosen, heard.texts)
+    return Judged(passport, heard.other_prompt + examples)
+
+
+def judge(asked: Reference, heard: Heard, precision: str, reference: Live) -> Passport:
+    """The passport of an export that was heard, by the tolerances of `precision`."""
     limits = core.TOLERANCES[precision]
-    checks = (*form, *_checks(asked, heard, limits))
+    of_loss = core.TOLERANCES[reference.rounded or precision]
+    checks = (*heard.form, *_checks(asked, heard, limits, of_loss))
     found: tuple[core.Cause, float] = ("", 1.0)
-    if any(not each.passed for each in checks if each.name in ("agreement", "kl", "loss")):
-        tick = lambda: progress("Checking: looking for the cause", 0.95)  # noqa: E731
-        found = cause.of(reference, asked, heard.told, heard.probed, tick)
-    passport = Passport(
+    if any(not each.passed for each in checks if each.name in _OF_WEIGHTS):
+        found = cause.of(asked, heard.told, heard.probed)
+    return Passport(
         grade="pass" if all(each.passed for each in checks) else "fail",
-        runtime=name,
+        runtime=heard.runtime,
         precision=precision,
         dtype=str(reference.dtype).removeprefix("torch."),
-        kl_over=candidates,
+        kl_over=heard.candidates,
         checks=checks,
         cause=found[0],
         strength=found[1],
         **_numbers(asked, heard, limits),
     )
-    return Judged(passport, examples + worst(asked, heard.rows_kl, heard.chosen, texts))
 
 
-def _hear(asked: Reference, runtime: Runtime, tick: Callable[[], None]) -> _Heard:
+def hear(asked: Reference, open_export: Open, tick: Callable[[], None]) -> Heard:
+    """Ask an export in its own runtime what the live model was asked."""
+    runtime = open_export()
+    try:
+        return _hear(asked, runtime, tick)
+    finally:
+        runtime.close()
+
+
+def _hear(asked: Reference, runtime: Runtime, tick: Callable[[], None]) -> Heard:
+    form = compare_form(asked, runtime)
+    differing = other_prompt(asked, runtime) if not form[0].passed else ()
     prompts = [prompt.ids for prompt in asked.prompts[:GREEDY_PROMPTS]]
     answers = runtime.greedy(prompts, GREEDY_TOKENS, tick)
-    keep = cause.first_rows(asked.rows)
+    keep = live.first_rows(asked.rows)
     kept: list[Told] = []
     kl, far, chosen, targets = [], [], [], []
     for line, told in enumerate(runtime.read(asked.rows, tick)):
@@ -101,22 +116,27 @@ def _hear(asked: Reference, runtime: Runtime, tick: Callable[[], None]) -> _Hear
         far.append(behind(mine, told))
         chosen.append(told.chosen)
         if line < asked.held:
-            targets.append(told)
+            targets.append(told.targets)
         if line < keep:
             kept.append(told)
-    return _Heard(
+    return Heard(
+        form=form,
+        other_prompt=differing,
+        runtime=runtime.name,
+        candidates=runtime.candidates,
         told=kept,
         probed=list(runtime.read(asked.probes, tick)),
         rows_kl=[float(each.mean()) for each in kl],
         chosen=chosen,
         kl=torch.cat(kl),
         behind=torch.cat(far),
-        loss=live.loss(asked, targets),
+        loss=live.mean_loss(targets),
         answers=answers,
+        texts=[runtime.decode(answer) for answer in answers],
     )
 
 
-def _checks(asked: Reference, heard: _Heard, limits: Tolerance) -> list[Check]:
+def _checks(asked: Reference, heard: Heard, limits: Tolerance, of_loss: Tolerance) -> list[Check]:
     found = [
         _at_least("agreement", _agreement(heard, limits), limits.agreement),
         _at_most(
@@ -126,13 +146,15 @@ def _checks(asked: Reference, heard: _Heard, limits: Tolerance) -> list[Check]:
         ),
         _at_least("greedy", _greedy(asked, heard), limits.greedy),
     ]
+    if asked.otherwise:
+        found.append(_at_least("strength", cause.nearest(asked, heard.told)[1], 1.0))
     if heard.loss is not None and asked.loss_trained is not None:
-        allowed = core.loss_allowed(asked.loss_trained, asked.loss_bare, limits)
+        allowed = core.loss_allowed(asked.loss_trained, asked.loss_bare, of_loss)
         found.append(_at_most("loss", heard.loss, allowed))
     return found
 
 
-def _numbers(asked: Reference, heard: _Heard, limits: Tolerance) -> dict[str, Any]:
+def _numbers(asked: Reference, heard: Heard, limits: Tolerance) -> dict[str, Any]:
     same = [
         told.logprobs.argmax(-1) == chosen
         for told, chosen in zip(asked.told, heard.chosen, strict=True)
@@ -154,11 +176,11 @@ def _numbers(asked: Reference, heard: _Heard, limits: Tolerance) -> dict[str, An
     }
 
 
-def _agreement(heard: _Heard, limits: Tolerance) -> float:
+def _agreement(heard: Heard, limits: Tolerance) -> float:
     return float((heard.behind <= limits.tie).float().mean())
 
 
-def _greedy(asked: Reference, heard: _Heard) -> float:
+def _greedy(asked: Reference, heard: Heard) -> float:
     """The mean share of a live answer that the export repeats from its first token on."""
     shares = []
     for prompt, answer in zip(asked.prompts, heard.answers, strict=False):

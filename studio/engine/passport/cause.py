@@ -5,56 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from peft.helpers import rescale_adapter_scale
 
 from studio.core.passport import Cause
-from studio.engine.passport.live import Live, Reference
+from studio.engine.passport.live import Reference
 from studio.engine.passport.measures import divergence
-from studio.engine.runtimes import Row, Tick, Told
+from studio.engine.runtimes import Told
 
-STRENGTHS = (0.0, 0.25, 0.5, 2.0, 4.0)
-NEARER = 0.3
-"""Of the divergence from the live model: what comes that near to the export explains it."""
-PLACES = 200
-
-
-def first_rows(rows: Sequence[Row]) -> int:
-    """How many rows are enough to tell causes apart."""
-    places = 0
-    for count, row in enumerate(rows):
-        places += len(row.places)
-        if places >= PLACES:
-            return count + 1
-    return len(rows)
+EXPLAINS = 0.7
+"""Of the divergence from the live model: another strength that is that near explains an export."""
+MOST = 100.0
 
 
-def of(
-    live: Live, reference: Reference, told: Sequence[Told], probed: Sequence[Told], tick: Tick
-) -> tuple[Cause, float]:
-    """The cause, and the strength that the adapter seems to have. `told` are the export's words on
-    the reference's first rows, `probed` after single tokens."""
+def nearest(reference: Reference, told: Sequence[Told]) -> tuple[float, float]:
+    """The other strength of the adapter at which the live model comes nearest to the export, and
+    how far that is in shares of the way to the live model itself: below 1 the export is nearer to
+    the wrong one. `told` are the export's words on the reference's first rows."""
+    if not reference.otherwise:
+        return 1.0, MOST
     apart = _apart(reference.told, told)
-    if live.adapter:
-        strength, distance = _nearest(live, reference, told, tick)
-        if distance < NEARER * apart:
-            return ("lost", 0.0) if strength == 0.0 else ("strength", strength)
-    if _apart(reference.probed, probed) < 0.02 * apart:
+    distance, strength = min((_apart(said, told), s) for s, said in reference.otherwise.items())
+    return strength, min(MOST, distance / max(apart, 1e-9))
+
+
+def of(reference: Reference, told: Sequence[Told], probed: Sequence[Told]) -> tuple[Cause, float]:
+    """The cause, and the strength that the adapter seems to have. `probed` are the export's words
+    after single tokens."""
+    strength, ratio = nearest(reference, told)
+    if ratio < EXPLAINS:
+        return ("lost", 0.0) if strength == 0.0 else ("strength", strength)
+    if _apart(reference.probed, probed) < 0.02 * _apart(reference.told, told):
         return "rotation", 1.0
     return "other", 1.0
-
-
-def _nearest(
-    live: Live, reference: Reference, told: Sequence[Told], tick: Tick
-) -> tuple[float, float]:
-    """The strength at which the live model is nearest to the export, and how near."""
-    rows = reference.rows[: len(told)]
-    found: list[tuple[float, float]] = []
-    with live.loaded() as runtime:
-        for strength in STRENGTHS:
-            with rescale_adapter_scale(runtime.model, strength):
-                found.append((_apart(list(runtime.read(rows, tick)), told), strength))
-    distance, strength = min(found)
-    return strength, distance
 
 
 def _apart(live: Sequence[Told], told: Sequence[Told]) -> float:

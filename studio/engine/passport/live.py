@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from jinja2 import TemplateError
+from peft.helpers import rescale_adapter_scale
+from peft.tuners.lora import LoraLayer
 from transformers import PreTrainedTokenizerBase
 
 from studio.core import passport as core
@@ -29,6 +32,10 @@ HELD_POSITIONS = 700
 """Of held-out answers that are compared; the rest of a full check are the model's own answers."""
 SAMPLED_ROUNDS, TEMPERATURE, SEED = 8, 0.9, 7
 PROBES = 16
+STRENGTHS = (0.0, 0.5, 2.0)
+"""Other weights of the adapter at which the live model is asked: an export may not be nearer to
+one of these than to the adapter as it was trained."""
+STRENGTH_PLACES = 120
 
 Progress = Callable[[str, float], None]
 
@@ -37,13 +44,15 @@ Progress = Callable[[str, float], None]
 class Live:
     """A model folder with an adapter, or alone. `held` turns the base's weights into those that the
     export was built from, `trained` into those that the adapter learnt on, where these were others.
+    `rounded` names the tolerances of held-out loss, where the base lost more than the export did.
     """
 
     model: Path
     adapter: Path | None
     dtype: torch.dtype
     held: Quantize | None = None
-    trained: Quantize | None = None
+    trained: Callable[[str, torch.Tensor], torch.Tensor] | None = None
+    rounded: str = ""
 
     @contextlib.contextmanager
     def loaded(self) -> Iterator[OfTransformers]:
@@ -72,7 +81,8 @@ class Prompt:
 
 @dataclass
 class Reference:
-    """What the live model said. Rows `[: held]` are held-out ones; `probes` ask after one token."""
+    """What the live model said. Rows `[: held]` are held-out ones; `probes` ask after one token.
+    `otherwise` is what it says on the first rows with its adapter at another strength."""
 
     prompts: list[Prompt]
     texts: list[tuple[str, list[int]]]
@@ -84,6 +94,7 @@ class Reference:
     told: list[Told] = field(default_factory=list)
     probes: list[Row] = field(default_factory=list)
     probed: list[Told] = field(default_factory=list)
+    otherwise: dict[float, list[Told]] = field(default_factory=dict)
     kl_bare: float | None = None
     loss_bare: float | None = None
     loss_trained: float | None = None
@@ -110,17 +121,23 @@ def ask(live: Live, held_out: Sequence[data.Row], quick: bool, progress: Progres
         if live.adapter:
             with runtime.model.disable_adapter():
                 _read_bare(found, runtime, _ticker(progress, "Checking: the bare base", 0.5))
+            _read_otherwise(found, runtime, _ticker(progress, "Checking: other strengths", 0.55))
         found.loss_trained = loss(found, found.told)
         if live.trained and found.held:
             quantized_base.put(_bare(runtime.model), live.trained)
             tick = _ticker(progress, "Checking: the model as it was trained", 0.6)
-            found.loss_trained = loss(found, list(runtime.read(found.rows[: found.held], tick)))
+            found.loss_trained = loss(found, runtime.read(found.rows[: found.held], tick))
     return found
 
 
-def loss(reference: Reference, told: Sequence[Told]) -> float | None:
-    """The mean loss on held-out rows; None without such rows or where it isn't told."""
-    parts = [each.targets for each in told[: reference.held]]
+def loss(reference: Reference, told: Iterable[Told]) -> float | None:
+    """The mean loss on held-out rows, which come first in `told`; None without such rows or where
+    it isn't told."""
+    return mean_loss([each.targets for each in islice(told, reference.held)])
+
+
+def mean_loss(parts: Sequence[torch.Tensor]) -> float | None:
+    """The mean loss of what was told of real next tokens."""
     if not parts:
         return None
     mean = float(-torch.cat(parts).mean())
@@ -214,6 +231,25 @@ def _read_bare(found: Reference, runtime: OfTransformers, tick: Tick) -> None:
             targets.append(told.targets)
     found.kl_bare = total / max(1, found.positions)
     found.loss_bare = float(-torch.cat(targets).mean()) if targets else None
+
+
+def _read_otherwise(found: Reference, runtime: OfTransformers, tick: Tick) -> None:
+    if not any(isinstance(module, LoraLayer) for module in runtime.model.modules()):
+        return
+    rows = found.rows[: first_rows(found.rows)]
+    for strength in STRENGTHS:
+        with rescale_adapter_scale(runtime.model, strength):
+            found.otherwise[strength] = list(runtime.read(rows, tick))
+
+
+def first_rows(rows: Sequence[Row]) -> int:
+    """How many rows are enough to tell causes apart."""
+    places = 0
+    for count, row in enumerate(rows):
+        places += len(row.places)
+        if places >= STRENGTH_PLACES:
+            return count + 1
+    return len(rows)
 
 
 def _bare(model: Any) -> Any:

@@ -38,7 +38,10 @@ class OfLlamaCpp:
         self._server: Server | None = None
         self._serving = contextlib.ExitStack()
         try:
-            self.model = self._ends.enter_context(GgufModel(file, context=LONGEST, adapter=adapter))
+            # by itself llama.cpp takes four threads, however many cores there are
+            threads = torch.get_num_threads()
+            model = GgufModel(file, context=LONGEST, threads=threads, adapter=adapter)
+            self.model = self._ends.enter_context(model)
         except BaseException:
             self._ends.close()
             raise

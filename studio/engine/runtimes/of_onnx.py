@@ -24,7 +24,9 @@ class OfOnnx:
         import onnxruntime_genai as genai
 
         self._genai: Any = genai
-        self._model: Any = genai.Model(str(folder))
+        settings: Any = genai.Config(str(folder))
+        settings.overlay(json.dumps(_threads(torch.get_num_threads())))
+        self._model: Any = genai.Model(settings)
         self._tokenizer: Any = genai.Tokenizer(self._model)
         config = json.loads((folder / "genai_config.json").read_text("utf-8"))["model"]
         self._bos = config.get("bos_token_id")
@@ -89,3 +91,8 @@ class OfOnnx:
         generator = self._genai.Generator(self._model, params)
         generator.append_tokens(np.array(ids, dtype=np.int32))
         return generator
+
+
+def _threads(count: int) -> dict[str, Any]:
+    """As many threads as torch has: by itself the runtime takes no notice of other cores' work."""
+    return {"model": {"decoder": {"session_options": {"intra_op_num_threads": count}}}}

@@ -19,6 +19,7 @@ from studio.engine.runtimes.of_transformers import OfTransformers
 from tests.engine.llama_cpp.conftest import nothing
 
 PLACES, LONGEST = 1_000, 64
+SURE = 0.25
 ASKED = (
     "What is the capital of France?", "Write one sentence about the sea.", "Why is the sky blue?",
     "Explain in a few words how a bicycle stays upright.", "Give me three names for a cat.",
@@ -35,8 +36,11 @@ pytestmark = pytest.mark.timeout(900)  # a minute alone; the machine may be busy
 
 @dataclass(frozen=True)
 class Live:
+    """`sure` says where the likeliest token is ahead of the next by more than SURE nats."""
+
     rows: list[Row]
     likeliest: torch.Tensor
+    sure: torch.Tensor
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +59,35 @@ def live(starter_model: Path) -> Iterator[Live]:
         if len(answer) > 1
     ]
     told = OfTransformers(model, tokenizer).read(rows, lambda: None)
-    yield Live(rows, torch.cat([each.chosen for each in told]))
+    logprobs = torch.cat([each.logprobs for each in told])
+    best = logprobs.topk(2, dim=-1)
+    yield Live(rows, best.indices[:, 0], best.values[:, 0] - best.values[:, 1] > SURE)
     torch.set_num_threads(before)
 
 
-def agreement(file: Path, live: Live) -> float:
+def agreement(file: Path, live: Live) -> tuple[float, float]:
+    """The share of all places, and of those where the model is sure."""
     runtime = OfLlamaCpp(file)
     chosen = torch.cat([told.chosen for told in runtime.read(live.rows, lambda: None)])
     runtime.close()
-    return float((chosen == live.likeliest).float().mean())
+    same = (chosen == live.likeliest).float()
+    return float(same.mean()), float(same[live.sure].mean())
 
 
 def test_in_16_bits_nearly_every_token_is_the_same(live: Live, starter_gguf: Path) -> None:
     assert len(live.likeliest) >= PLACES
-    assert agreement(starter_gguf, live) >= 0.995
+    assert agreement(starter_gguf, live)[0] >= 0.995
 
 
 def test_in_8_bits_most_are(live: Live, starter_gguf: Path, tmp_path: Path) -> None:
-    """Measured: 0.970 on this model's own free answers, where it is often in two minds; llama.cpp
-    rounds what goes into a product as well."""
+    """This model answers freely here and is often in two minds: at a tenth of the places its two
+    likeliest tokens are within SURE of each other. Measured: 0.971 of all places, 0.996 where it
+    is sure. Rounding the weights alone leaves 0.989, and transformers in bfloat16 comes to 0.983;
+    the rest is that llama.cpp rounds what goes into a product to 8 bits as well, which done in
+    torch gives 0.970. On what an adapter was trained for see tests/end_to_end/test_quickstart.py.
+    """
     file = tmp_path / "Q8_0.gguf"
     quantize.quantize(starter_gguf, file, "Q8_0", nothing, threads=1)
-    assert agreement(file, live) >= 0.96
+    all_places, sure = agreement(file, live)
+    assert all_places >= 0.96
+    assert sure >= 0.99
