@@ -211,21 +211,15 @@ def to_mix(folder: Path) -> None:
 
 
 def mix_it(folder: Path) -> None:
-    """Into the library, under a name of its own."""
     home = Home(folder / "studio home")
-    files.sweep_partials(home.adapters)
-    if not (home.adapters / "both").exists():
+    out = folder / "exports" / "both"
+    files.sweep_partials(out.parent, out.name)
+    if not out.exists():
         parts = tuple(Ingredient(adapter=str(home.adapters / name)) for name in ("mine", "other"))
-        job = Mix(mix=Recipe(adapters=parts), name="both")
+        job = Mix(mix=Recipe(adapters=parts), out=str(out))
         context = engines.context_of(home, job)
         files.sweep_partials(context.folder.path)
         mix.mix(context, job, mix.Teller(context))
-
-
-def mixed(folder: Path) -> object:
-    home = Home(folder / "studio home")
-    rows = [(row.name, row.problem, len(row.lineage)) for row in adapters.listing(home)]
-    return sorted(rows), weights(home.adapters)
 
 
 def to_convert(folder: Path) -> None:
@@ -300,7 +294,7 @@ _PLAIN = [
     Operation("an adapter exported", to_merge, export_as("adapter"), exported),
     Operation("a model exported in 4 bits", to_merge, export_as("nf4"), exported),
     Operation("a 4-bit base exported", to_merge, export_as("nf4-adapter"), exported),
-    Operation("a mix baked", to_mix, mix_it, mixed),
+    Operation("a mix baked", to_mix, mix_it, exported),
 ]
 
 OPERATIONS = [dataclasses.replace(each, explains=explains) for each in _PLAIN]

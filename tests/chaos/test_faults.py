@@ -63,6 +63,7 @@ NO_WRITES = {
 IN_ANOTHER = {
     ("studio/engine/checkpoint.py", "Checkpoints.drop_after"),  # as drop_from
     ("studio/library/files.py", "_sweep"),  # clears up after each of them
+    ("studio/library/mixing.py", "sweep_drafts"),  # remove_folder
     ("studio/library/trash.py", "erase"),  # remove_folder
     ("studio/library/runs.py", "preparing"),  # remove_folder
     ("studio/library/runs.py", "sweep_unprepared"),  # remove_folder
