@@ -136,7 +136,7 @@ def loss(reference: Reference, told: Iterable[Told]) -> float | None:
     return mean_loss([each.targets for each in islice(told, reference.held)])
 
 
-def mean_loss(parts: Sequence[torch.Tensor]) -> float | None:
+def mean_loss(parts: list[torch.Tensor]) -> float | None:
     """The mean loss of what was told of real next tokens."""
     if not parts:
         return None

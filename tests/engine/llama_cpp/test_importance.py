@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from studio.core.commands import Export
 from studio.core.errors import StudioError
@@ -66,7 +67,7 @@ def test_what_counts_is_rounded_with_more_care(small_gguf: Path, tmp_path: Path,
     width = next(t for t in gguf.GGUFReader(small_gguf).tensors if t.name == DOWN).shape[0]
     counts = np.where(np.arange(width) % 8 == 0, 100.0, 1e-3).astype(np.float32)
     told = tmp_path / "counts.safetensors"
-    importance.save_file({DOWN: counts}, told)
+    save_file({DOWN: counts}, told)
     plain, careful = tmp_path / "plain.gguf", tmp_path / "careful.gguf"
     quantize.quantize(small_gguf, plain, kind, nothing, threads=1)
     quantize.quantize(small_gguf, careful, kind, nothing, threads=1, importance=told)
