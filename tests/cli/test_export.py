@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from studio.core import exporting
-from studio.core.passport import Check, Passport
+from studio.core.passport import Check, Example, Passport, Token
 from studio.library import adapters, exports
 from studio.library.exports import ExportFacts
 from studio.library.folders import Home
@@ -79,7 +79,6 @@ def test_passports_stay_readable(library: Home, tmp_path: Path) -> None:
     words = call(library, "export", "show", out).out
     assert f"{out} (gone)" in words
     assert "Check    pass: Over" in words
-    assert "It differs by" in words
     assert adapters.facts(folder).made[-1].grade == "pass"
     assert ask(library, "export", "show", "tea").code == 1
 
@@ -91,8 +90,11 @@ def test_a_failed_export_is_listed_as_failed(home: Home, tmp_path: Path) -> None
         checks=(Check(name="kl", passed=False, measured=1.0, wanted=0.4),),
     )  # fmt: skip
     known = ExportFacts(kind="nf4", out=str(tmp_path), model="m", name="weak", passport=checked)
-    exports.add(home, known)
+    live = (Token(text="Ahoy"), Token(text="!", instead="."))
+    exports.add(home, known, (Example(prompt="<s>Hi</s>", live=live, exported="Hi.", kl=2.0),))
     assert "FAILED" in call(home, "export", "list").out
     words = call(home, "export", "show", tmp_path).out
     assert "Weights: The export answers otherwise" in words
     assert "without an adapter there is no training that could be lost" in words
+    assert "It differs by 2 nats a token at: <s>Hi</s>" in words
+    assert "live:   'Ahoy!'" in words
