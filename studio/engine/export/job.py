@@ -171,10 +171,11 @@ def _remember(
     wanted: Wanted, done: Exported, examples: tuple[Example, ...], seconds: float
 ) -> None:
     known = adapters.facts(wanted.adapter).name if wanted.adapter else wanted.model.name
+    losses = done.choice.losses if done.choice else {}
     facts = ExportFacts(
         kind=wanted.format.id,
         base=done.choice.base if done.choice else "",
-        base_losses={**done.choice.losses} if done.choice else {},
+        base_losses={str(base): x for base, x in losses.items()},
         out=str(done.path),
         model=str(wanted.model),
         adapter=str(wanted.adapter or ""),
