@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 
@@ -60,7 +61,11 @@ def _train(context: Context, control: Control) -> None:
     witness = Witness()
     training = Training(context, setup.make(context, control), control, witness)
     training.begin()
-    training.learn()
+    gc.freeze()  # the libraries' million objects need not be looked through again and again
+    try:
+        training.learn()
+    finally:
+        gc.unfreeze()
     training.end()
 
 

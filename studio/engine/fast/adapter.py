@@ -10,7 +10,8 @@ apply.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -113,10 +114,8 @@ class _Adapted(torch.autograd.Function):
         for_x = None
         if ctx.needs_input_grad[0]:
             for_x = gradient @ ctx.base.weight(dtype)
-            if places is None:
+            with _untouched(for_x, places):
                 for_x.addmm_(to_small, into.to(dtype))
-            else:
-                for_x += _take(to_small @ into.to(dtype), places)
             for_x = for_x.view(ctx.shape).to(ctx.dtype)
         return for_x, for_into, for_out, None, None, None, None
 
@@ -138,6 +137,18 @@ def _without(rows: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
 def _take(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
     rows.view(-1).index_fill_(0, places.long(), 0)
     return rows
+
+
+@contextmanager
+def _untouched(rows: torch.Tensor, places: torch.Tensor | None) -> Iterator[None]:
+    """These places are afterwards what they were before."""
+    if places is None:
+        yield
+        return
+    flat, where = rows.view(-1), places.long()
+    before = flat.index_select(0, where)
+    yield
+    flat.index_copy_(0, where, before)
 
 
 def kinds(model: nn.Module) -> dict[type[nn.Module], type[nn.Module]]:

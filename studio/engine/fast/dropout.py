@@ -21,17 +21,17 @@ def dropped(count: int, share: float) -> torch.Tensor:
     rate = -1.0 / math.log1p(-share)
     expected = count * share
     enough = int(expected + 6 * math.sqrt(expected) + 16)
-    places = np.cumsum(_gaps(generator, enough, rate)) - 1
-    while places[-1] < count:  # hardly ever: six standard deviations were drawn
-        more = np.cumsum(_gaps(generator, enough, rate)) + places[-1]
-        places = np.concatenate([places, more])
-    return torch.from_numpy(places[: np.searchsorted(places, count)].astype(np.int32))
+    places = _gaps(generator, enough, rate, count).cumsum(0, dtype=torch.int32)
+    while places[-1] <= count:  # hardly ever: six standard deviations were drawn
+        more = _gaps(generator, enough, rate, count).cumsum(0, dtype=torch.int32) + places[-1]
+        places = torch.cat([places, more])
+    return places[: int(torch.searchsorted(places, count, right=True))].sub_(1)
 
 
-def _gaps(generator: np.random.Generator, count: int, rate: float) -> np.ndarray:
-    """Numbers of the geometric distribution, from 1 on: exponential ones, rounded up."""
-    waits = generator.standard_exponential(count)
+def _gaps(generator: np.random.Generator, gaps: int, rate: float, most: int) -> torch.Tensor:
+    """Numbers of the geometric distribution, from 1 on: exponential ones, rounded up. What is
+    longer than `most` leads behind the last value anyway."""
+    waits = generator.standard_exponential(gaps)
     waits *= rate
-    gaps: np.ndarray = waits.astype(np.int64)
-    gaps += 1
-    return gaps
+    np.minimum(waits, most, out=waits)
+    return torch.from_numpy(waits.astype(np.int32)).add_(1)
