@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.cli.console import Console
-from studio.client.actions import Conversation
-from studio.core.chats import Answer, Kept, Turn, requests
+from studio.client.actions import Conversation, need_for
+from studio.core.chats import BARE_NAME, Answer, Kept, Turn, requests
 from studio.core.errors import StudioError
 from studio.core.events import Answered
-from studio.library import adapters, chats
+from studio.library import adapters, chats, gguf_files
 from studio.library.folders import Home
 
 _HELP = """\
@@ -19,7 +19,7 @@ _HELP = """\
 /system [TEXT]        show the system prompt, or set it; “/system -” takes it away
 /regenerate           answer the last question once more
 /save [TITLE]         keep the conversation, from now on after every answer
-/swap NAME …          who answers next: adapters by name, “bare” for the bare model
+/swap NAME …          who answers next: adapters by name, GGUF files, “bare” for the model itself
 /set NAME VALUE       temperature, top_p, top_k, repetition_penalty, max_new_tokens, seed
 /quit                 end the conversation"""
 
@@ -149,10 +149,8 @@ class Talking:
             held = ", ".join(self._name(side) for side in self.kept.sides)
             self._console.remark(f"Answering: {held}")
             return
-        sides = [
-            "" if name in ("bare", "base") else str(adapters.find(self._home, name))
-            for name in names
-        ]
+        sides = [self._side(name) for name in names]
+        need_for(*sides)
         self._conversation.load([side for side in sides if side])
         self.kept.sides = sides
         self._console.remark(f"Answering: {', '.join(map(self._name, sides))}")
@@ -171,10 +169,19 @@ class Talking:
     def _number(self, name: str, value: str) -> float:
         return type(self.kept.sampling[name])(value)
 
+    def _side(self, name: str) -> str:
+        if name in ("bare", "base"):
+            return ""
+        found = gguf_files.find if gguf_files.names_file(name) else self._adapter
+        return str(found(name))
+
+    def _adapter(self, name: str) -> Path:
+        return adapters.find(self._home, name)
+
     def _name(self, side: str) -> str:
-        if not side:
-            return "Bare model"
-        return adapters.facts(Path(side)).name
+        if file := gguf_files.called(side, self.kept.model):
+            return file
+        return adapters.facts(Path(side)).name if side else BARE_NAME
 
 
 def _typed(sampling: dict[str, float]) -> dict[str, float]:

@@ -90,19 +90,27 @@ def changes(
     adapter have no place in the base or no meaning here.
     """
     config, keys = adapter_files.read_config(adapter), adapter_files.read_tensors(adapter)
+    return changes_of(config, keys, base, name=adapter.name, tied=tied, model_type=model_type)
+
+
+def changes_of(
+    config: AdapterConfig, keys: Mapping[str, Tensor], base: Mapping[str, Tensor], *, name: str,
+    tied: bool, model_type: str = "",
+) -> dict[str, Change]:  # fmt: skip
+    """The same of an adapter that needn't lie on a disk: its settings, tensors and name."""
     _refuse_unmergeable(config)
     found: dict[str, Change] = {}
     strays: list[str] = []
     for key in keys:
-        name, change = _change(config, key, keys, base, tied, model_type)
-        if not name:
+        place, change = _change(config, key, keys, base, tied, model_type)
+        if not place:
             strays.append(key)
         elif change is not None:
-            found[name] = _joined(found.get(name, Change()), change)
+            found[place] = _joined(found.get(place, Change()), change)
     if strays:
-        raise _strays(adapter, strays)
-    for name, change in found.items():
-        _check_shape(name, change, keys, base)
+        raise _strays(name, strays)
+    for place, change in found.items():
+        _check_shape(place, change, keys, base)
     return found
 
 
@@ -254,12 +262,12 @@ def _refuse_unmergeable(config: AdapterConfig) -> None:
         )
 
 
-def _strays(adapter: Path, keys: list[str]) -> StudioError:
+def _strays(name: str, keys: list[str]) -> StudioError:
     shown = ", ".join(key.removeprefix(adapter_files.PREFIX) for key in sorted(keys)[:3])
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return StudioError(
         "An adapter that can't be merged",
-        f"Weights of {adapter.name} have no place in the model: {shown}{more}.",
+        f"Weights of {name} have no place in the model: {shown}{more}.",
         "Choose the model that the adapter was trained on.",
     )
 

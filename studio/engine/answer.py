@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from jinja2 import TemplateError
 
 from studio.core.commands import Say
 from studio.core.errors import StudioError
 from studio.core.events import Answered, TokenText
-from studio.engine import room
+from studio.engine.cast import Cast
 from studio.engine.channel import Channel
-from studio.engine.conversation import BARE, Speaker
-from studio.engine.generate import Detokenizer, Sampler, prompt_ids, stop_tokens, stream
+from studio.engine.conversation import BARE
+from studio.engine.generate import Sampler
 from studio.engine.prefix import Broken
+from studio.engine.talkers import Talker
 
 BATCH_SECONDS = 0.03
 """How long text is gathered before it is sent: about one frame of a screen."""
@@ -27,23 +28,22 @@ FALLBACK_CONTEXT = 2048
 """Tokens, for a config that doesn't say how long its context is."""
 
 
-def give(speaker: Speaker, say: Say, channel: Channel, stopped: Callable[[], bool]) -> None:
+def give(cast: Cast, say: Say, channel: Channel, stopped: Callable[[], bool]) -> None:
     """Answer on every side, in turns, so that the answers grow side by side.
 
     Raises StudioError when the request can't be answered.
     """
-    folders = say.adapters or (speaker.adapters[:1] or (BARE,))
-    speaker.need(folders)
-    templates = {folder: speaker.template(folder) for folder in folders}
+    wanted = say.adapters or (cast.sides[:1] or (BARE,))
+    cast.need(wanted)
+    talkers = [cast.talker(side) for side in wanted]
     prompts = {
-        template: _fitting_prompt(speaker, say, channel, template)
-        for template in dict.fromkeys(templates.values())
+        talker.key: _fitting_prompt(talker, say, channel)
+        for talker in {each.key: each for each in talkers}.values()
     }
-    while room.spare(speaker.base.device) == 0 and speaker.prefixes.give_back():
-        pass  # rather read again than run out of memory
+    cast.make_room()
     sides = [
-        _Side(speaker, say, number, folder, *prompts[templates[folder]], channel, stopped)
-        for number, folder in enumerate(folders)
+        _Side(talker, say, number, *prompts[talker.key], channel, stopped)
+        for number, talker in enumerate(talkers)
     ]
     try:
         while living := [side for side in sides if not side.done]:
@@ -59,24 +59,18 @@ class _Side:
 
     def __init__(
         self,
-        speaker: Speaker,
+        talker: Talker,
         say: Say,
         number: int,
-        side: str,
         prompt: list[int],
         limit: int,
         channel: Channel,
         stopped: Callable[[], bool],
     ) -> None:
-        self._speaker, self._say, self._number, self._name = speaker, say, number, side
+        self._say, self._number, self._context = say, number, talker.context_length
         self._channel, self._stopped, self._prompt = channel, stopped, prompt
-        stop = stop_tokens(speaker.base, speaker.tokenizer, speaker.template(side))
-        self._prefix = speaker.prefixes.take(side, speaker.base, prompt)
-        self._reused = len(self._prefix.ids)
-        self._tokens: Iterator[int] = stream(
-            speaker.model, prompt, _sampler(say), stop, limit, self._prefix, stopped
-        )
-        self._words = Detokenizer(speaker.tokenizer)
+        self._reply = talker.reply(prompt, _sampler(say), limit, stopped)
+        self._pieces = self._reply.pieces()
         self._text = self._unsent = ""
         self._count, self._seconds, self._first, self._sent = 0, 0.0, 0.0, 0.0
         self.done = False
@@ -84,7 +78,7 @@ class _Side:
     def go_on(self, seconds: float) -> None:
         """Speak for about `seconds`, or to the end of the answer."""
         begin = time.perf_counter()
-        with self._speaker.speaking(self._name):
+        with self._reply.speaking():
             while not self.done and time.perf_counter() - begin < seconds:
                 self._step(begin)
         if not self.done:
@@ -92,34 +86,34 @@ class _Side:
 
     def leave(self) -> None:
         """Keep what was read for the next turn."""
-        self._speaker.prefixes.keep(self._name, self._prefix)
+        self._reply.leave()
 
     def _step(self, begin: float) -> None:
-        token, cut = self._next()
+        piece, cut = self._next()
         now = time.perf_counter()
-        if token is None:
+        if piece is None:
             self._seconds += now - begin
             self._end(cut)
             return
         self._count += 1
         if self._count == 1:
             self._first = self._seconds + now - begin
-        self._unsent += self._words.add(token)
+        self._unsent += piece
         if self._unsent and now - self._sent >= BATCH_SECONDS:
             self._send()
             self._sent = now
 
-    def _next(self) -> tuple[int | None, bool]:
-        """The next token, None at the end; and whether the user cut the answer off."""
+    def _next(self) -> tuple[str | None, bool]:
+        """The next token's text, None at the end; and whether the user cut the answer off."""
         if self._stopped():
             return None, True
         try:
-            return next(self._tokens, None), False
+            return next(self._pieces, None), False
         except Broken:
             return None, True
 
     def _end(self, cut: bool) -> None:
-        self._unsent += self._words.rest()
+        self._unsent += self._reply.rest()
         self._send()
         self.done = True
         speaking = self._seconds - self._first
@@ -132,9 +126,9 @@ class _Side:
                 tokens_per_second=(self._count - 1) / speaking if self._count > 1 else 0.0,
                 stopped=cut,
                 prompt_tokens=len(self._prompt),
-                reused_tokens=self._reused,
+                reused_tokens=self._reply.reused,
                 first_token_seconds=self._first,
-                context_length=self._speaker.context_length,
+                context_length=self._context,
             )
         )
 
@@ -149,15 +143,13 @@ def _sampler(say: Say) -> Sampler:
     return Sampler(say.temperature, say.top_p, say.seed, say.top_k, say.repetition_penalty)
 
 
-def _fitting_prompt(
-    speaker: Speaker, say: Say, channel: Channel, template: str
-) -> tuple[list[int], int]:
+def _fitting_prompt(talker: Talker, say: Say, channel: Channel) -> tuple[list[int], int]:
     """The prompt's ids and the tokens left for the answer; the oldest turns go first."""
-    context = speaker.context_length or FALLBACK_CONTEXT
+    context = talker.context_length or FALLBACK_CONTEXT
     reserved = min(say.max_new_tokens, context // 2)
     messages, dropped = list(say.messages), 0
     while True:
-        ids = _prompt(speaker, messages, template)
+        ids = _prompt(talker, messages)
         if len(ids) + reserved <= context:
             break
         first = 1 if messages and messages[0].get("role") == "system" else 0
@@ -183,11 +175,11 @@ def _oldest_turn(messages: list[dict[str, str]], first: int) -> int:
     return end - first
 
 
-def _prompt(speaker: Speaker, messages: list[dict[str, str]], template: str) -> list[int]:
+def _prompt(talker: Talker, messages: list[dict[str, str]]) -> list[int]:
     if not messages:
         raise StudioError("Nothing to answer", "The request has no message.", "Write one.")
     try:
-        return prompt_ids(speaker.tokenizer, messages, template)
+        return talker.prompt(messages)
     except TemplateError as error:
         raise StudioError(
             "The chat template refuses this",

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from studio.core.errors import StudioError
 from studio.engine import quantized_base
-from studio.engine.conversation import attach
+from studio.engine.beside import attach
 from studio.engine.data import Row, Rows
 from studio.engine.decided import decided_before
 from studio.engine.load import load_model, stored_dtype

@@ -14,11 +14,12 @@ from studio.core.errors import StudioError
 from studio.core.events import Finished, Ready, Refused, Started
 from studio.core.recipe import Dtype
 from studio.engine import answer, failures, precision, room
+from studio.engine.cast import Cast
 from studio.engine.channel import Channel
 from studio.engine.conversation import Speaker
 from studio.engine.job import Context
 from studio.engine.load import load_model, load_tokenizer
-from studio.library import adapters, mixing
+from studio.library import adapters, gguf_files, mixing
 
 IDLE_SECONDS = 0.02
 
@@ -35,8 +36,23 @@ def run(context: Context) -> None:
     context.channel.emit(Finished(result={}))
 
 
-def load(context: Context, job: Chat) -> Speaker:
-    """Model and adapters, ready to speak; says so as it goes."""
+def load(context: Context, job: Chat) -> Cast:
+    """Model, adapters and GGUF files, ready to speak; says so as it goes."""
+    folder = Path(job.model)
+    if gguf_files.names_file(job.model):
+        context.channel.emit(Started(pid=os.getpid(), decided={"device": "cpu"}))
+        context.channel.stage("Loading the model")
+    cast = Cast(folder, lambda: load_speaker(context, job))
+    for side in job.adapters:
+        context.channel.stage(f"Loading {Path(side).name}")
+        cast.need((side,))
+        _warn(context.channel, side, folder)
+    context.channel.emit(ready(cast, job.model))
+    return cast
+
+
+def load_speaker(context: Context, job: Chat) -> Speaker:
+    """The base alone, held as this machine takes it."""
     context.channel.stage("Looking at the machine")
     folder, device = Path(job.model), precision.best_device()
     chosen = precision.decide(_wanted(job.dtype), device)
@@ -45,29 +61,23 @@ def load(context: Context, job: Chat) -> Speaker:
     context.channel.emit(Started(pid=os.getpid(), decided=decided))
     context.channel.stage("Loading the model")
     model = load_model(folder, chosen.dtype, bits=fit.bits, device=device)
-    speaker = Speaker(folder, model, load_tokenizer(folder))
-    for adapter in job.adapters:
-        context.channel.stage(f"Loading {Path(adapter).name}")
-        speaker.load(adapter)
-        _warn(context.channel, adapter, folder)
-    context.channel.emit(ready(speaker, job.model))
-    return speaker
+    return Speaker(folder, model, load_tokenizer(folder))
 
 
 def _warn(channel: Channel, adapter: str, base: Path) -> None:
-    if mixing.is_draft(Path(adapter)):
+    if gguf_files.names_file(adapter) or mixing.is_draft(Path(adapter)):
         return
     if warning := adapters.trained_elsewhere(Path(adapter), base):
         channel.note(warning, "warning")
 
 
-def ready(speaker: Speaker, model: str) -> Ready:
+def ready(cast: Cast, model: str) -> Ready:
     """Who can speak now, and what memory it took."""
     return Ready(
         model=model,
-        adapters=speaker.adapters,
-        own_bytes={side: speaker.own_bytes(side) for side in speaker.adapters},
-        base_bytes=speaker.base.get_memory_footprint(),
+        adapters=cast.sides,
+        own_bytes={side: cast.own_bytes(side) for side in cast.sides},
+        base_bytes=cast.base_bytes,
     )
 
 
@@ -86,10 +96,10 @@ def _wanted(name: str) -> Dtype:
 class Talk:
     """The requests of one conversation, one after another."""
 
-    def __init__(self, context: Context, speaker: Speaker) -> None:
+    def __init__(self, context: Context, cast: Cast) -> None:
         self._channel = context.channel
         self._model = str(context.job.model) if isinstance(context.job, Chat) else ""
-        self._speaker = speaker
+        self._cast = cast
         self._waiting: deque[Say | Load] = deque()
         self._cancelled: set[str] = set()
 
@@ -127,19 +137,19 @@ class Talk:
         request = command.request if isinstance(command, Say) else ""
         try:
             if isinstance(command, Say):
-                answer.give(self._speaker, command, self._channel, lambda: self.stopped(request))
+                answer.give(self._cast, command, self._channel, lambda: self.stopped(request))
             else:
-                fresh = set(command.adapters) - set(self._speaker.adapters)
-                self._speaker.hold(command.adapters)
+                fresh = set(command.adapters) - set(self._cast.sides)
+                self._cast.hold(command.adapters)
                 for adapter in sorted(fresh):
                     _warn(self._channel, adapter, Path(self._model))
-                self._channel.emit(ready(self._speaker, self._model))
+                self._channel.emit(ready(self._cast, self._model))
         except Left:
             raise
         except Exception as error:
             told = failures.to_error(error)
             if not isinstance(error, StudioError):
-                self._speaker.prefixes.clear()  # memory may have run out
+                self._cast.forget()
             if told.title == failures.FAULT and not request:
                 raise
             self._channel.emit(

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from peft import PeftModel, get_peft_model_state_dict
-from safetensors import safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from studio.core.errors import StudioError
+from studio.core.mixing import Mix
 from studio.engine import room
-from studio.engine.folded import Fold, Places, Unfoldable, Weights
-from studio.engine.live_mix import LiveMix
+from studio.engine.beside import attach, refuse_another_base, refuse_biases
+from studio.engine.folded import Fold, OfFolder, Places, Unfoldable, Weights
+from studio.engine.live_mix import Changing, FoldedMix, LiveMix
 from studio.engine.prefix import Prefixes
 from studio.library import adapter_files, mixing
 
@@ -26,10 +24,9 @@ BARE = ""
 class Speaker:
     """A base model and the voices that it can speak with, each known by its side.
 
-    A side is an adapter's folder, one that stands for a mix (`mixing.draft`), or `BARE`. An
-    adapter's voice is folded into weights of its own where `fold` allows it and there is room
-    (`folded.py`); else PEFT adds it at every layer, which is slower and takes next to no memory. A
-    mix always lies beside, so that it can change at once.
+    A side is an adapter's folder, one that stands for a mix (`mixing.draft`), or `BARE`. Its voice
+    is folded into weights of its own where `fold` allows it and there is room (`folded.py`); else
+    PEFT adds it at every layer, which is slower and takes next to no memory.
     """
 
     def __init__(
@@ -47,9 +44,10 @@ class Speaker:
         self._folder = folder
         self._fold = fold
         self._places = Places(model)
+        self._tied = bool(model.config.get_text_config().tie_word_embeddings)
         self._folded: dict[str, Weights] = {}
         self._names: dict[str, str] = {}
-        self._mixes: dict[str, LiveMix] = {}
+        self._mixes: dict[str, Changing] = {}
         self._order: list[str] = []
         self._loaded = 0
 
@@ -104,15 +102,12 @@ class Speaker:
             self._put_on(folder)
             return
         adapter_files.check_shapes(path, self._folder)
-        _refuse_another_base(self.base, path)
+        refuse_another_base(self.base, path)
         if weights := self._fold_if_it_fits(path):
             self._folded[folder] = weights
         else:
-            _refuse_biases(path)
-            name = f"adapter_{self._loaded}"
-            self._loaded += 1
-            self._model = attach(self._model, path, name)
-            self._names[folder] = name
+            refuse_biases(path)
+            self._lay_beside(folder)
         self._order.append(folder)
 
     def need(self, sides: Sequence[str]) -> None:
@@ -144,12 +139,40 @@ class Speaker:
             finally:
                 self._model.base_model.enable_adapter_layers()
 
+    def _lay_beside(self, folder: str) -> None:
+        """Have PEFT add this adapter at every layer.
+
+        PEFT wants trained tokens of every adapter that comes after one with such, so that those
+        that have them are put on last.
+        """
+        later = [] if _trains_tokens(folder) else [s for s in self._names if _trains_tokens(s)]
+        for other in later:
+            self._take_off(other)
+        try:
+            self._attach(folder)
+        finally:
+            for other in later:
+                self._attach(other)
+
+    def _attach(self, folder: str) -> None:
+        name = f"adapter_{self._loaded}"
+        self._loaded += 1
+        self._model = attach(self._model, Path(folder), name)
+        self._names[folder] = name
+
+    def _take_off(self, side: str) -> None:
+        name = self._names.pop(side)
+        if not self._names:
+            self._model = self._model.unload()
+        else:
+            self._model.set_adapter(next(iter(self._names.values())), inference_mode=True)
+            self._model.delete_adapter(name)
+
     def _fold_if_it_fits(self, path: Path) -> Weights | None:
         if not self._fold:
             return None
-        tied = bool(self.base.config.get_text_config().tie_word_embeddings)
         try:
-            fold = Fold(self._places, path, tied)
+            fold = Fold(self._places, OfFolder(path), self._tied)
             return fold.make() if fold.bytes <= room.spare(self.base.device) else None
         except Unfoldable:
             return None
@@ -160,106 +183,61 @@ class Speaker:
             if side in self._order or side == BARE or not mixing.is_draft(Path(side)):
                 continue
             recipe = mixing.read(Path(side))
-            idle = (held for held in self._mixes if held not in sides)
-            old = next((held for held in idle if self._mixes[held].can_become(recipe)), None)
+            idle = (mix for mix in self._mixes if mix not in sides)
+            old = next((mix for mix in idle if self._mixes[mix].can_become(recipe)), None)
             if old is None:
                 continue
-            self._mixes[old].change(recipe)
-            self._mixes[side] = self._mixes.pop(old)
-            self._names[side] = self._names.pop(old)
+            try:
+                self._mixes[old].change(recipe)
+            except Exception as error:
+                self._drop(old)  # its weights may be half of one mix and half of the other
+                if isinstance(error, Unfoldable):
+                    continue
+                raise
+            holders: tuple[dict[str, Any], ...] = (self._mixes, self._folded, self._names)
+            for held in holders:
+                if old in held:
+                    held[side] = held.pop(old)
             self._order[self._order.index(old)] = side
             self.prefixes.forget(old)
 
     def _put_on(self, side: str) -> None:
-        """A mix lies beside the base, where its weights change in place."""
-        name = f"adapter_{self._loaded}"
-        self._loaded += 1
+        """A mix, folded or beside the base; either way its weights can change in place."""
         recipe = mixing.read(Path(side))
         for one in recipe.adapters:
             adapter_files.check_shapes(Path(one.adapter), self._folder)
-        mix = LiveMix(self._model, name, recipe)
-        self._model = mix.model
-        self._mixes[side], self._names[side] = mix, name
+        if not self._fold_mix(side, recipe):
+            name = f"adapter_{self._loaded}"
+            self._loaded += 1
+            mix = LiveMix(self._model, name, recipe)
+            self._model = mix.model
+            self._mixes[side], self._names[side] = mix, name
         self._order.append(side)
+
+    def _fold_mix(self, side: str, recipe: Mix) -> bool:
+        """Whether there is room for weights of its own, which it speaks with then."""
+        if not self._fold:
+            return False
+        try:
+            mix = FoldedMix(self._places, recipe, self._tied)
+            if mix.bytes > room.spare(self.base.device):
+                return False
+            self._folded[side] = mix.make()
+        except Unfoldable:
+            return False
+        self._mixes[side] = mix
+        return True
 
     def _drop(self, folder: str) -> None:
         self._mixes.pop(folder, None)
         self._order.remove(folder)
         self.prefixes.forget(folder)
-        if self._folded.pop(folder, None) is not None:
-            return
-        name = self._names.pop(folder)
-        if not self._names:
-            self._model = self._model.unload()
-        else:
-            self._model.set_adapter(next(iter(self._names.values())), inference_mode=True)
-            self._model.delete_adapter(name)
+        if self._folded.pop(folder, None) is None:
+            self._take_off(folder)
 
 
-def attach(model: Any, folder: Path, name: str = "default") -> PeftModel:
-    """The model with the adapter of this folder on it, ready to speak.
-
-    PEFT passes over weights that find no place in the model; here that is a StudioError. So is a
-    layer of the base that comes along with other weights than the base's: PEFT would put them
-    into the base, which other adapters share.
-    """
-    _refuse_another_base(model, folder)
-    options: dict[str, Any] = {"adapter_name": name, "torch_device": str(model.device)}
-    if isinstance(model, PeftModel):
-        model.load_adapter(str(folder), low_cpu_mem_usage=True, **options)
-    else:
-        model = PeftModel.from_pretrained(model, str(folder), low_cpu_mem_usage=True, **options)
-    taken = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-    given = set(adapter_files.read_tensors(folder))
-    strays = {key for key in given ^ set(taken) if ".base_layer." not in key}
-    if strays:
-        raise StudioError(
-            "An adapter that doesn't fit",
-            f"{len(strays)} weights of {folder.name} have no place in the model, "
-            f"{min(strays)} first.",
-            "Choose the model that the adapter was trained on.",
-        )
-    model.set_adapter(name, inference_mode=True)
-    ready: PeftModel = model.eval()
-    return ready
-
-
-def _refuse_biases(folder: Path) -> None:
-    """PEFT would write them into the base, which other adapters share."""
-    if adapter_files.read_config(folder).learns_biases:
-        raise StudioError(
-            "Trained biases need a 16-bit base",
-            f"{folder.name} changes biases of the base, which the studio does only where its "
-            "weights aren't quantized and there is room for a copy of what changes.",
-            "Load the base in 16 bits.",
-        )
-
-
-def _refuse_another_base(model: Any, folder: Path) -> None:
-    learnt = adapter_files.read_config(folder).learns_biases
-    copies = [
-        key
-        for key in adapter_files.read_tensors(folder)
-        if ".base_layer." in key and not (learnt and key.endswith(".bias"))
-    ]
-    if not copies:
-        return
-    base: Any = model.get_base_model() if isinstance(model, PeftModel) else model
-    own: dict[str, Any] = {
-        name.replace(".base_layer.", "."): each for name, each in base.named_parameters()
-    }
-    own |= {f"{end}.weight": base.get_output_embeddings().weight for end in adapter_files.HEADS}
-    with safe_open(folder / adapter_files.WEIGHTS, "pt") as parts:
-        for key in copies:
-            weight = own.get(key.removeprefix(adapter_files.PREFIX).replace(".base_layer.", "."))
-            if weight is None or not _equal(parts.get_tensor(key), weight):
-                raise StudioError(
-                    "An adapter with a base of its own",
-                    f"{folder.name} brings weights of the base along that differ from the base's "
-                    f"({key.removeprefix(adapter_files.PREFIX)}).",
-                    "Choose the model that the adapter was trained on.",
-                )
-
-
-def _equal(given: torch.Tensor, weight: torch.Tensor) -> bool:
-    return given.shape == weight.shape and torch.equal(given.to(weight), weight)
+def _trains_tokens(side: str) -> bool:
+    folder = Path(side)
+    if mixing.is_draft(folder):
+        return False
+    return bool(adapter_files.read_config(folder).whole.get("trainable_token_indices"))

@@ -12,7 +12,7 @@ import torch
 
 from studio.core.mixing import Mix
 from studio.engine import base_choice
-from studio.engine.conversation import attach
+from studio.engine.beside import attach
 from studio.engine.data import Row
 from studio.engine.generate import greedy, prompt_ids, stop_tokens
 from studio.engine.live_mix import LiveMix

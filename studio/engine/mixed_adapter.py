@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,32 @@ class Adapters:
                 found.append(Piece(a, b, pair.scale, one.weight))
         return found
 
-    def mixed(self, mix: Mix) -> Iterator[tuple[str, torch.Tensor, torch.Tensor, list[Piece]]]:
-        """The name, A and B of every layer of the mix, and what they were made of."""
-        rank = self.rank(mix)
+    def widths(self, layer: str) -> tuple[int, int]:
+        """What goes into a layer and what comes out of it."""
+        found = next(each[layer] for each in self._pairs if layer in each).layer
+        return found.inner, found.outer
+
+    @contextmanager
+    def opened(self) -> Iterator[list[Any]]:
+        """The adapters' files, open for the length of the block."""
         with ExitStack() as files:
-            opened = [
+            yield [
                 files.enter_context(safe_open(Path(folder) / adapter_files.WEIGHTS, "pt"))
                 for folder in self.folders
             ]
+
+    def layer(
+        self, mix: Mix, layer: str, opened: list[Any]
+    ) -> tuple[torch.Tensor, torch.Tensor, list[Piece]]:
+        """A and B of the mix in one layer, and what they were made of."""
+        pieces = self._pieces(mix, layer, opened)
+        return (*mixed(mix, layer, pieces, self.rank(mix)), pieces)
+
+    def mixed(self, mix: Mix) -> Iterator[tuple[str, torch.Tensor, torch.Tensor, list[Piece]]]:
+        """The name, A and B of every layer of the mix, and what they were made of."""
+        with self.opened() as opened:
             for layer in self.layers:
-                pieces = self._pieces(mix, layer, opened)
-                yield (layer, *mixed(mix, layer, pieces, rank), pieces)
+                yield (layer, *self.layer(mix, layer, opened))
 
 
 def config(mix: Mix, found: Adapters) -> LoraConfig:

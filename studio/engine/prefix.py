@@ -72,6 +72,21 @@ class Prefix:
         assert logits is not None
         return logits
 
+    def lend(self, model: Any) -> Any:
+        """The memory, for somebody who reads on by himself; None where that can't be cut, and
+        so isn't known afterwards. It comes back with `take_back`."""
+        if self._cache is None and self._crops:
+            self._cache = DynamicCache(config=model.config)
+        return self._cache if self._crops else None
+
+    def take_back(self, ids: Sequence[int]) -> None:
+        """These were read, as many of the first of them as the memory holds."""
+        held = int(self._cache.get_seq_length())
+        self.ids = list(ids[:held])
+        if held > len(ids):
+            self.ids += [-1] * (held - len(ids))  # nobody knows them, so that they are cut off
+            self.cut(len(ids))
+
     def _read(self, model: Any, piece: Sequence[int]) -> torch.Tensor:
         if self._cache is None and self._crops:
             self._cache = DynamicCache(config=model.config)

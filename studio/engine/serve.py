@@ -38,7 +38,8 @@ def run(context: Context) -> None:
     assert isinstance(job, Serve)
     with _listening(job.port) as door:
         talk = Chat(model=job.model, adapters=job.adapters, dtype=job.dtype, bits=job.bits)
-        speaker = chat.load(context, talk)
+        speaker = chat.load(context, talk).speaker
+        assert speaker is not None
         address = f"http://{LOOPBACK}:{door.getsockname()[1]}/v1"
         tally = Tally()
         names = _names(job)

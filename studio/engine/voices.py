@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
@@ -17,10 +18,12 @@ from transformers.cli.serving.transcription import TranscriptionHandler
 from transformers.cli.serving.utils import BaseGenerateManager, BaseHandler, GenerationState
 
 from studio.core.commands import Say
+from studio.engine import room
 from studio.engine.conversation import Speaker
 from studio.engine.generate import stop_tokens
 
 _SETTINGS = "generation_config"
+DONE = "data: [DONE]\n\n"
 
 
 class Voice:
@@ -33,10 +36,29 @@ class Voice:
         self.generation_config = _sampling(speaker, tokenizer)
 
     def generate(self, **options: Any) -> Any:
-        """What transformers' `generate` makes of it, with this adapter alone."""
+        """What transformers' `generate` makes of it, with this adapter alone.
+
+        What this voice has read before isn't read again: the library keeps nothing between
+        requests, but takes a memory that is handed to it.
+        """
         base: Any = self._speaker.base
+        prefixes, prompt = self._speaker.prefixes, options["input_ids"]
+        while room.spare(base.device) == 0 and prefixes.give_back():
+            pass
         with self._speaker.speaking(self._adapter):
-            return base.generate(**options)
+            if len(prompt) != 1:
+                return base.generate(**options)
+            read = prompt[0].tolist()
+            prefix = prefixes.take(self._adapter, base, read)
+            if (memory := prefix.lend(base)) is None:
+                return base.generate(**options)
+            try:
+                found = base.generate(**options, past_key_values=memory)
+                read = found[0].tolist()
+            finally:
+                prefix.take_back(read)
+                prefixes.keep(self._adapter, prefix)
+            return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._speaker.base, name)
@@ -88,11 +110,27 @@ class _Checked(BaseHandler):
         super()._validate_request(body)
 
 
-class _Chat(_Checked, ChatCompletionHandler):
+class _Ending(_Checked):
+    """Streams end with the line that OpenAI's clients wait for, which the library leaves out."""
+
+    def _streaming(self, *arguments: Any, **options: Any) -> Any:
+        answer: Any = super()._streaming(*arguments, **options)  # type: ignore[misc]
+        answer.body_iterator = _ended(answer.body_iterator)
+        return answer
+
+
+async def _ended(stream: Any) -> AsyncIterator[str]:
+    async with contextlib.aclosing(stream):  # who hangs up ends the answer
+        async for piece in stream:
+            yield piece
+    yield DONE
+
+
+class _Chat(_Ending, ChatCompletionHandler):
     pass
 
 
-class _Completion(_Checked, CompletionHandler):
+class _Completion(_Ending, CompletionHandler):
     pass
 
 

@@ -71,6 +71,12 @@ def chosen(folder: Path, name: str) -> ChatTemplate:
     return ChatTemplate(text=_read(path), source=path.name)
 
 
+def chatml(knows_its_end: bool) -> str:
+    """ChatML, whose turns end with the model's own end token where it knows no <|im_end|>."""
+    text = resources.path("templates", f"{CHATML}.jinja").read_text(encoding="utf-8")
+    return text if knows_its_end else text.replace(f"'{MARKS[CHATML][0]}'", "eos_token")
+
+
 def has_own(folder: Path) -> bool:
     """Whether the model comes with a template."""
     return _own(folder) is not None
@@ -116,11 +122,10 @@ def _own(folder: Path) -> ChatTemplate | None:
 
 def _studios(name: str, folder: Path) -> ChatTemplate:
     """A template that comes with the studio; ChatML ends with a token that the model knows."""
-    text = resources.path("templates", f"{name}.jinja").read_text(encoding="utf-8")
     marks = MARKS[name]
     if name == CHATML and _lacks_im_end(folder) and "eos_token" in special_tokens(folder):
-        text = text.replace("'<|im_end|>'", "eos_token")
-        marks = marks[1:]
+        return ChatTemplate(text=chatml(knows_its_end=False), source=name, marks=marks[1:])
+    text = resources.path("templates", f"{name}.jinja").read_text(encoding="utf-8")
     return ChatTemplate(text=text, source=name, marks=marks)
 
 

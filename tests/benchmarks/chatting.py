@@ -1,7 +1,8 @@
-"""Chat: an adapter's speed beside the bare base's, swapping, and a second turn's first token.
+"""Chat: an adapter's and a mix's speed beside the bare base's, swapping, and a second turn's first
+token.
 
     python -m tests.benchmarks.chatting [--model DIR] [--tokens 48] [--rounds 5]
-                                        [--only folded|beside|4bit] [--cpu-time]
+                                        [--only folded|mix|beside|4bit] [--cpu-time]
 
 Speeds are of one token after another, the sides in turn so that the machine's moods meet all. On a
 machine that does other things too, `--cpu-time` counts the processor time of one thread instead.
@@ -20,11 +21,13 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
+from studio.core.mixing import Ingredient, Mix
 from studio.engine import precision
 from studio.engine.conversation import BARE, Speaker
 from studio.engine.generate import Sampler, stream
 from studio.engine.load import load_model, load_tokenizer
 from studio.engine.prefix import Prefix
+from studio.library import mixing
 from studio.library.folders import Home, default_root
 from tests.support import adapters as made
 
@@ -45,7 +48,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=_starter())
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=("folded", "beside", "4bit"))
+    parser.add_argument("--only", choices=("folded", "mix", "beside", "4bit"))
     parser.add_argument("--cpu-time", action="store_true")
     options = parser.parse_args()
     if not options.model.is_dir():
@@ -63,9 +66,11 @@ def main() -> None:
         )
         if options.only != "4bit":
             model = load_model(options.model, chosen.dtype, device=device)
-            if options.only != "beside":
+            if options.only in (None, "folded"):
                 _folded(options, model, first, second)
-            if options.only != "folded":
+            if options.only in (None, "mix"):
+                _mix(options, model, (first, second), Path(folder))
+            if options.only in (None, "beside"):
                 _beside(options, model, first)
         if options.only in (None, "4bit"):
             model = load_model(options.model, chosen.dtype, bits=4, device=device)
@@ -87,6 +92,34 @@ def _folded(options: argparse.Namespace, model: PreTrainedModel, first: str, sec
     swap = statistics.median(swaps)
     _say("swap, seconds", swap, SWAP, swap <= SWAP, f"at most {max(swaps):.2f}")
     _second_turn(speaker, options)
+    speaker.hold([])
+    print(f"base bit-exact after all of it: {'yes' if _bytes(model) == before else 'NO'}")
+
+
+def _mix(
+    options: argparse.Namespace, model: PreTrainedModel, folders: Sequence[str], root: Path
+) -> None:
+    """Two adapters as one live mix: its speed, and how soon it speaks after a slider was moved."""
+    home = Home(root / "home").make()
+    speaker = Speaker(options.model, model, load_tokenizer(options.model))
+    before = _bytes(model)
+
+    def mix(weight: float) -> str:
+        told = (weight, 1 - weight)
+        each = (Ingredient(adapter=f, weight=w) for f, w in zip(folders, told, strict=True))
+        return str(mixing.draft(home, Mix(adapters=tuple(each))))
+
+    speaker.need([mix(0.5)])
+    ratio, words = _against_bare(speaker, mix(0.5), options)
+    _say("live mix, of the bare base's tokens/s", ratio, SPEED, ratio >= SPEED, words)
+    slides = []
+    for number in range(2 * options.rounds):
+        side = mix(0.1 + number / 100)
+        begin = _clock.now()
+        speaker.need([side])
+        slides.append(_clock.now() - begin)
+    slide = statistics.median(slides)
+    _say("a slider, seconds", slide, SWAP, slide <= SWAP, f"at most {max(slides):.2f}")
     speaker.hold([])
     print(f"base bit-exact after all of it: {'yes' if _bytes(model) == before else 'NO'}")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from studio.engine.conversation import attach
+from studio.engine.beside import attach
 from studio.engine.generate import greedy, prompt_ids
 from studio.engine.llama_cpp.model import GgufModel
 from studio.engine.load import load_model, load_tokenizer, stored_dtype

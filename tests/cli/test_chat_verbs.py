@@ -7,6 +7,7 @@ from pathlib import Path
 
 from studio.library import chats
 from studio.library.folders import Home
+from tests.support import gguf_files, gguf_maker
 from tests.support.command_line import ask, call
 
 FEW = ("--max-new-tokens", "4", "--temperature", "0")
@@ -27,6 +28,33 @@ def test_several_sides_answer_one_prompt(library: Home) -> None:
     assert started["decided"]["bits"] == 16
     assert started["decided"]["why"]
     assert chats.listing(library) == []
+
+
+def test_a_gguf_file_answers_alone_and_beside_an_adapter(
+    library: Home, tiny_model: Path, tmp_path: Path
+) -> None:
+    gguf_files.parts_are_there()
+    file = gguf_maker.write(tiny_model, tmp_path / "tiny.gguf")
+    alone = ask(library, "chat", "--gguf", file, "--prompt", "Hello", *FEW)
+    assert alone.code == 0, alone.lines[-1]
+    assert alone.result["tokens"] == 4
+    beside = ask(
+        library, "chat", "--adapter", "first", "--gguf", tmp_path, "--prompt", "Hello", *FEW
+    )
+    tuned, told = beside.result["answers"]
+    assert (Path(tuned["adapter"]).name, told["adapter"]) == ("first", str(file))
+    assert told["text"] == alone.result["text"]
+    assert told["prompt_tokens"] == tuned["prompt_tokens"]
+    gone = ask(library, "chat", "--gguf", tmp_path / "gone.gguf", "--prompt", "Hello")
+    assert (gone.code, gone.error["title"]) == (1, "No GGUF file")
+    lines = ["One", f"/swap {file} bare", "Two", "/swap first", "/save It", "/quit"]
+    said = call(library, "chat", "--gguf", str(file), *FEW, stdin="\n".join(lines))
+    assert said.code == 0, said.err
+    assert "Answering: tiny.gguf, tiny.gguf" in said.err
+    assert "No adapters on a GGUF file" in said.err
+    [kept] = [one for one in chats.listing(library) if one.title == "It"]
+    again = ask(library, "chat", "--continue", kept.id, "--prompt", "Three", *FEW)
+    assert again.code == 0, again.lines[-1]
 
 
 def test_commands_in_a_conversation_that_is_kept(library: Home, tmp_path: Path) -> None:

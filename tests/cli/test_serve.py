@@ -78,6 +78,13 @@ class Server:
         text: str = answer["choices"][0]["message"]["content"]
         return text
 
+    def stream(self, path: str, body: dict[str, object]) -> http.client.HTTPConnection:
+        """A plain connection on which a stream was asked for."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        shown = {"Authorization": f"Bearer {self.told['key']}"}
+        link.request("POST", path, json.dumps(body | {"stream": True}), JSON | shown)
+        return link
+
     @property
     def client(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=self.told["address"], api_key=self.told["key"], max_retries=0)
@@ -171,6 +178,42 @@ def test_streamed_text_is_the_whole_answer(server: Server) -> None:
     assert text == server.says("first")
     assert sum(bool(piece.delta.content) for piece in found) > 3
     assert found[-1].finish_reason in ("length", "stop")
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "completions"])
+def test_a_stream_ends_as_clients_expect(server: Server, path: str) -> None:
+    asked = {"messages": QUESTION} if path.startswith("chat") else {"prompt": "Hello"}
+    link = server.stream(f"/v1/{path}", {"model": "first", "max_tokens": 3} | asked)
+    lines = link.getresponse().read().decode("utf-8").split("\n\n")
+    link.close()
+    assert lines[-2:] == ["data: [DONE]", ""]
+    told = [json.loads(line.removeprefix("data: ")) for line in lines[:-2]]
+    assert told[-1]["choices"][0]["finish_reason"] == "length"
+    assert [b"[DONE]" in line.encode() for line in lines].count(True) == 1
+
+
+def test_who_hangs_up_is_not_answered_any_more(server: Server) -> None:
+    """One thread answers all of them: a next question would wait for hours behind this one."""
+    endless = {"messages": QUESTION, "max_tokens": 10_000_000, "logit_bias": {"2": -100}}
+    link = server.stream("/v1/chat/completions", {"model": "first"} | endless)
+    answer = link.getresponse()
+    for _ in range(4):
+        assert answer.readline()  # it is on its way
+    answer.close()
+    link.close()
+    assert server.says("first") == server.says("first")
+
+
+def test_a_next_turn_says_what_it_says_without_what_was_read(server: Server) -> None:
+    first = server.says("first")
+    later = [*QUESTION, {"role": "assistant", "content": first}, *QUESTION]
+    second = server.says("first", messages=later)
+    assert server.says("second") != first
+    assert server.says("first", messages=later) == second
+    model = made.with_peft(server.model, server.adapters[0])
+    tokenizer = load_tokenizer(server.model)
+    [answer] = greedy(model, [prompt_ids(tokenizer, later)], stop_tokens(model, tokenizer), TOKENS)
+    assert second == decode(tokenizer, answer)
 
 
 def test_other_ways_of_asking(server: Server) -> None:

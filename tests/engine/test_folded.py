@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from studio.core.errors import StudioError
-from studio.engine import conversation, room
+from studio.engine import beside, room
 from studio.engine.conversation import BARE, Speaker
 from studio.engine.load import load_model, load_tokenizer
 from tests.support import adapters as made
@@ -145,6 +145,28 @@ def test_without_room_it_lies_beside_the_base_and_says_the_same(
     assert bytes_of(speaker) == before
 
 
+@pytest.mark.parametrize("kinds", [("trained tokens", "plain"), ("plain", "trained tokens")])
+def test_trained_tokens_and_a_plain_adapter_lie_beside_each_other(
+    tiny_model: Path, tmp_path: Path, kinds: tuple[str, str]
+) -> None:
+    """In whatever order they come; PEFT alone fails where the plain one comes second."""
+    found = [str(adapter_of(tiny_model, tmp_path / kind, kind, 5)) for kind in kinds]
+    base = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
+    speaker = Speaker(tiny_model, base, load_tokenizer(tiny_model), fold=False)
+    before, bare = bytes_of(speaker), said(speaker, BARE)
+    for one in found:
+        speaker.need([one])
+    for one in found:
+        wanted = made.logits(made.with_peft(tiny_model, Path(one)), PROMPT)
+        assert torch.equal(said(speaker, one), wanted)
+    assert torch.equal(said(speaker, BARE), bare)
+    speaker.hold(found[1:])
+    wanted = made.logits(made.with_peft(tiny_model, Path(found[1])), PROMPT)
+    assert torch.equal(said(speaker, found[1]), wanted)
+    speaker.hold([])
+    assert bytes_of(speaker) == before
+
+
 def test_a_base_in_4_bits_is_left_to_peft(tmp_path: Path, tiny_model: Path) -> None:
     model = random_models.build(tmp_path / "model", "llama", tiny_model)
     adapter = made.make_adapter(model, tmp_path / "adapter")
@@ -194,6 +216,6 @@ def test_bits_follow_the_room(tiny_model: Path, free: int, monkeypatch: pytest.M
 
 def test_attach_is_still_peft(tiny_model: Path, tmp_path: Path) -> None:
     adapter = made.make_adapter(tiny_model, tmp_path / "adapter")
-    loaded = conversation.attach(load_model(tiny_model, torch.float32), adapter)
+    loaded = beside.attach(load_model(tiny_model, torch.float32), adapter)
     wanted = made.logits(made.with_peft(tiny_model, adapter), PROMPT)
     assert torch.equal(made.logits(loaded, PROMPT), wanted)

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from studio.core.errors import StudioError
-from studio.engine.conversation import Speaker, attach
+from studio.engine.beside import attach
+from studio.engine.conversation import Speaker
 from studio.engine.load import load_tokenizer
 from studio.library import adapters
 from studio.library.folders import Home

@@ -12,9 +12,10 @@ from studio.core.commands import Cancel, Chat, Say
 from studio.core.commands import Mix as Job
 from studio.core.errors import StudioError
 from studio.core.events import Answered, AnyEvent, Cancelled, Finished, Refused, Stage
-from studio.core.mixing import Ingredient, Mix
+from studio.core.mixing import METHODS, Ingredient, Mix
 from studio.engine import base_choice, mix
-from studio.engine.conversation import Speaker, attach
+from studio.engine.beside import attach
+from studio.engine.conversation import Speaker
 from studio.engine.live_mix import LiveMix
 from studio.engine.load import load_model, load_tokenizer
 from studio.engine.mix_check import Checked, Tick, Trial
@@ -255,12 +256,13 @@ def test_chat_takes_a_mix_for_a_side_and_its_next_answer_uses_the_new_weights(
     assert len(set(texts[:3])) == 3
 
 
+@pytest.mark.parametrize("fold", [True, False])
 def test_a_mix_changes_in_place_and_two_stand_side_by_side(
-    home: Home, tiny_model: Path, pair: list[Path]
+    home: Home, tiny_model: Path, pair: list[Path], fold: bool
 ) -> None:
     base = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
     before = {name: weight.clone() for name, weight in base.state_dict().items()}
-    speaker = Speaker(tiny_model, base, load_tokenizer(tiny_model))
+    speaker = Speaker(tiny_model, base, load_tokenizer(tiny_model), fold=fold)
     one, two, three = (
         str(mixing.draft(home, weighted(pair, weight, 0.5))) for weight in (0.1, 0.6, 1.1)
     )
@@ -272,14 +274,56 @@ def test_a_mix_changes_in_place_and_two_stand_side_by_side(
     assert not torch.equal(told[one], told[two])
     speaker.need([two, three])
     assert set(speaker.adapters) == {two, three}, "the idle one became the new one"
-    assert len(speaker.model.peft_config) == 2
+    assert fold == (speaker.model is base), "nothing was put onto the model where it is folded"
     with speaker.speaking(two) as model:
         assert torch.equal(made.logits(model, IDS), told[two])
     speaker.need([str(pair[0]), str(mixing.draft(home, weighted(pair, 1.0, 1.0, method="svd")))])
-    assert len(speaker.adapters) == 4
+    assert len(speaker.adapters) == (3 if fold else 4), "folded ones become any other"
     speaker.hold([])
     assert speaker.model is base
     assert all(torch.equal(before[name], each) for name, each in base.state_dict().items())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_folded_mix_says_what_the_unfolded_one_says(
+    home: Home, tiny_model: Path, pair: list[Path], method: str
+) -> None:
+    """Whatever the method, and also after it became another one in place."""
+    equal = [pair[1], made.make_adapter(tiny_model, home.root / "third", 5, r=3)]
+    recipes = [weighted(equal, 0.7, 0.4, method=method), weighted(equal, -0.2, 1.1, method=method)]
+    drafts = [str(mixing.draft(home, recipe)) for recipe in recipes]
+    told: dict[bool, list[torch.Tensor]] = {True: [], False: []}
+    for fold, found in told.items():
+        base = load_model(tiny_model, torch.float32, device=torch.device("cpu"))
+        bare = made.logits(base, IDS)
+        speaker = Speaker(tiny_model, base, load_tokenizer(tiny_model), fold=fold)
+        for side in drafts:
+            speaker.need([side])
+            assert (speaker.own_bytes(side) > 0) == fold
+            with speaker.speaking(side) as model:
+                found.append(made.logits(model, IDS))
+        assert len(speaker.adapters) == 1
+        assert torch.equal(made.logits(base, IDS) if fold else bare, bare)
+    for folded, beside in zip(*told.values(), strict=True):
+        torch.testing.assert_close(folded, beside, atol=2e-4, rtol=1e-4)
+    assert not torch.allclose(*told[True], atol=1e-2)
+
+
+def test_a_mix_that_can_not_be_folded_any_more_lies_beside_the_base(
+    home: Home, tiny_model: Path, pair: list[Path]
+) -> None:
+    """In 16 bits a slider can be drawn to where a weight has no number."""
+    base = load_model(tiny_model, torch.float16, device=torch.device("cpu"))
+    bare = made.logits(base, IDS)
+    speaker = Speaker(tiny_model, base, load_tokenizer(tiny_model))
+    small, huge = (str(mixing.draft(home, weighted(pair, size, size))) for size in (0.5, 1e7))
+    speaker.need([small])
+    assert speaker.own_bytes(small)
+    speaker.need([huge])
+    assert speaker.adapters == (huge,)
+    assert not speaker.own_bytes(huge)
+    speaker.hold([])
+    assert torch.equal(made.logits(base, IDS), bare)
 
 
 def test_chat_refuses_what_can_not_be_mixed(

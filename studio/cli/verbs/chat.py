@@ -16,7 +16,7 @@ from studio.client.keeper import Keeper
 from studio.core.chats import Answer, Kept
 from studio.core.commands import Cancel
 from studio.core.errors import StudioError
-from studio.library import adapters, chats
+from studio.library import adapters, chats, gguf_files
 from studio.library.folders import Home
 
 if TYPE_CHECKING:
@@ -34,13 +34,17 @@ def add(parsers: Parsers, shared: argparse.ArgumentParser) -> None:
     about = (
         "Talk with a model. With --prompt one answer is given; without it every line of standard "
         "input is answered in turn, and lines that begin with / are commands (/help). Several "
-        "--adapter answer side by side. Ctrl-C ends an answer, Ctrl-D the conversation."
+        "--adapter and --gguf answer side by side. Ctrl-C ends an answer, Ctrl-D the conversation."
     )
     one = parsers.add_parser("chat", parents=[shared], help="talk with a model", description=about)
     one.add_argument("--model", metavar="DIR", help="a model; without it the adapter's base")
     one.add_argument(
         "--adapter", metavar="DIR", action="append", help="an adapter: folder or name; repeatable"
     )
+    one.add_argument(
+        "--gguf", metavar="FILE", action="append",
+        help="a GGUF file, run by llama.cpp; beside adapters and --model, or alone; repeatable",
+    )  # fmt: skip
     one.add_argument("--bare", action="store_true", help="the bare model answers too, first")
     one.add_argument("--prompt", metavar="TEXT", help="ask this, and leave")
     one.add_argument("--system", metavar="TEXT", help="a system prompt")
@@ -67,6 +71,7 @@ def _chat(home: Home, options: argparse.Namespace, console: Console) -> int:
     kept = _conversation(home, options)
     model, sides = _who(home, options, kept)
     held = [Path(side) for side in sides if side]
+    actions.need_for(str(model), *sides)
     kept.model, kept.model_name, kept.sides = str(model), model.name, sides
     with (
         watched(Cancel, lambda text: None) as presses,
@@ -121,7 +126,11 @@ def _conversation(home: Home, options: argparse.Namespace) -> Kept:
 
 def _who(home: Home, options: argparse.Namespace, kept: Kept) -> tuple[Path, list[str]]:
     """The model's folder, and the sides that answer."""
+    files = [gguf_files.find(text) for text in options.gguf or ()]
+    if files and not options.adapter and not options.model and not kept.model:
+        return files[0], ["", *map(str, files[1:])]
     named = [str(adapters.find(home, text)) for text in options.adapter or ()]
+    named += map(str, files)
     if not named and not options.bare and not options.model:
         named = [side for side in kept.sides if side]
         bare = "" in kept.sides
@@ -130,7 +139,7 @@ def _who(home: Home, options: argparse.Namespace, kept: Kept) -> tuple[Path, lis
     sides = ([""] if bare or not named else []) + named
     if options.model:
         return actions.model_folder(home, options.model), sides
-    if kept.model and Path(kept.model).is_dir():
+    if kept.model and Path(kept.model).exists():
         return Path(kept.model), sides
     if not named:
         raise StudioError(

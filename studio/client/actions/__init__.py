@@ -1,6 +1,6 @@
 """What a person can ask the studio to do: verbs shared by the window and the command line."""
 
-from studio.client.actions.chatting import Conversation, open_chat
+from studio.client.actions.chatting import Conversation, need_for, open_chat
 from studio.client.actions.datasets import (
     CHARACTERS,
     TOKENS,
@@ -91,6 +91,7 @@ __all__ = [
     "mix_problems",
     "model_facts",
     "model_folder",
+    "need_for",
     "open_chat",
     "prepare_run",
     "push",

@@ -16,7 +16,7 @@ from studio.core.errors import StudioError
 from studio.core.events import Answered, AnyEvent, Ended, Failed, Ready, Refused, TokenText
 from studio.core.run_state import RunState, after
 from studio.core.wire import Heard
-from studio.library import jobs
+from studio.library import gguf_files, jobs, parts
 from studio.library.folders import Home
 
 OnText = Callable[[int, str], None]
@@ -120,6 +120,13 @@ class Conversation:
             Outcome(state=self._state, fault=self._fault).result("The conversation")
             raise Fault("The conversation ended", "Its engine left.", "Open it again.")
         return found
+
+
+def need_for(*sides: str) -> None:
+    """Raise StudioError where the optional part is missing that these sides, or this model, are
+    run by."""
+    if any(map(gguf_files.names_file, sides)):
+        parts.need(gguf_files.PART)
 
 
 def open_chat(

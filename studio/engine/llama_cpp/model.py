@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes as c
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ Logits = npt.NDArray[np.float32]
 class GgufModel:
     """One file loaded, with one sequence in memory. Use as a context manager.
 
-    What two calls have in common at the beginning of their tokens is read once. `adapter` is a
-    LoRA adapter as GGUF.
+    What two calls have in common at the beginning of their tokens is read once. `context` is how
+    many tokens there is room for; below 0, as many as the model was made for and at most as many.
+    `adapter` is a LoRA adapter as GGUF.
     """
 
     def __init__(
@@ -36,14 +37,16 @@ class GgufModel:
         gpu: bool = False,
         adapter: Path | None = None,
     ) -> None:
-        self.path, self.context = path, context
+        self.path = path
         self._lib = library.load()
         self._model = self._context = None
         self._past: list[int] = []
         self._load(path, gpu)
         self._vocab = self._lib.llama_model_get_vocab(self._model)
         self.vocabulary = int(self._lib.llama_vocab_n_tokens(self._vocab))
-        self._open(context, threads, gpu)
+        trained = int(self._lib.llama_model_n_ctx_train(self._model))
+        self.context = context if context > 0 else min(trained or -context, -context)
+        self._open(self.context, threads, gpu)
         if adapter is not None:
             self._attach(adapter)
         self._batch: Batch = self._lib.llama_batch_init(BATCH, 0, 1)
@@ -110,13 +113,36 @@ class GgufModel:
             count = self._lib.llama_token_to_piece(self._vocab, token, room, len(room), 0, special)
         return room.raw[: max(0, count)]
 
+    def name(self, token: int) -> str:
+        """What a token is called in a prompt, a special one too."""
+        return self.piece(token, special=True).decode("utf-8", "replace")
+
+    @property
+    def added(self) -> str:
+        """The text of the token that llama.cpp puts before every prompt by itself."""
+        return self.name(self.bos) if self.adds_bos and self.bos is not None else ""
+
+    def encode(self, prompt: str) -> list[int]:
+        """The ids of a rendered prompt; the first token stands there once, whoever put it."""
+        added = self.added
+        return self.tokenize(prompt.removeprefix(added), add_bos=bool(added))
+
+    def known(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens are in memory, and needn't be read for the next one."""
+        return min(_common(self._past, tokens), len(tokens) - 1)
+
     def text(self, tokens: Sequence[int]) -> str:
         """The text of tokens, special ones left out."""
         return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
 
-    def logits(self, tokens: Sequence[int], start: int) -> Logits:
-        """What follows after each token from the position `start` on: [positions, vocabulary]."""
-        return np.concatenate(list(self._read(list(tokens), start)))
+    def logits(
+        self, tokens: Sequence[int], start: int, tick: Callable[[], None] = lambda: None
+    ) -> Logits:
+        """What follows after each token from the position `start` on: [positions, vocabulary].
+
+        `tick` is called before every batch that is read and may raise to break off.
+        """
+        return np.concatenate(list(self._read(list(tokens), start, tick)))
 
     def greedy(self, prompt: Sequence[int], limit: int) -> Iterator[int]:
         """The likeliest tokens one by one, the stop that ends them included."""
@@ -128,7 +154,7 @@ class GgufModel:
                 return
             tokens.append(chosen)
 
-    def _read(self, tokens: list[int], start: int) -> Iterator[Logits]:
+    def _read(self, tokens: list[int], start: int, tick: Callable[[], None]) -> Iterator[Logits]:
         """Read what isn't in memory yet, and yield the logits wanted, a batch at a time."""
         if len(tokens) > self.context:
             raise StudioError(
@@ -137,15 +163,22 @@ class GgufModel:
                 "Choose a longer context.",
             )
         kept = min(_common(self._past, tokens), start)
-        memory = self._lib.llama_get_memory(self._context)
-        if not self._lib.llama_memory_seq_rm(memory, 0, kept, -1):
-            self._lib.llama_memory_clear(memory, True)
-            kept = 0
+        if kept < len(self._past):
+            kept = self._forget(kept)
         self._past = tokens[:kept]
         for begin in range(kept, len(tokens), BATCH):
+            tick()
             part = tokens[begin : begin + BATCH]
             if (wanted := self._decode(part, begin, start)) is not None:
                 yield wanted
+
+    def _forget(self, kept: int) -> int:
+        """Forget all behind the first tokens; what is left, nothing where a part can't go."""
+        memory = self._lib.llama_get_memory(self._context)
+        if self._lib.llama_memory_seq_rm(memory, 0, kept, -1):
+            return kept
+        self._lib.llama_memory_clear(memory, True)
+        return 0
 
     def _decode(self, part: list[int], begin: int, start: int) -> Logits | None:
         batch = self._batch
@@ -172,6 +205,12 @@ class GgufModel:
         params.n_gpu_layers = -1 if gpu else 0
         self._model = self._lib.llama_model_load_from_file(str(path).encode(), params)
         if not self._model:
+            if _is_adapter(path):
+                raise StudioError(
+                    "An adapter, not a model",
+                    f"{path.name} holds an adapter alone, which says nothing without its base.",
+                    "Export base and adapter together as GGUF, or choose the adapter itself.",
+                )
             raise _failed(path, "it could not be loaded")
 
     def _open(self, context: int, threads: int, gpu: bool) -> None:
@@ -192,6 +231,16 @@ class GgufModel:
         adapters, scales = (c.c_void_p * 1)(found), (c.c_float * 1)(1.0)
         if self._lib.llama_set_adapters_lora(self._context, adapters, 1, scales):
             raise _failed(adapter, "the adapter doesn't fit the model")
+
+
+def _is_adapter(path: Path) -> bool:
+    from gguf import GGUFReader
+
+    try:
+        kind = GGUFReader(path).get_field("general.type")
+        return kind is not None and kind.contents() == "adapter"
+    except (OSError, ValueError):
+        return False
 
 
 def _common(left: Sequence[int], right: Sequence[int]) -> int:

@@ -17,7 +17,8 @@ from transformers import PreTrainedTokenizerBase
 
 from studio.core import passport as core
 from studio.engine import data, ends, quantized_base
-from studio.engine.conversation import Speaker, attach
+from studio.engine.beside import attach
+from studio.engine.conversation import Speaker
 from studio.engine.generate import greedy, stop_tokens
 from studio.engine.load import load_model, load_tokenizer
 from studio.engine.passport.measures import divergence

@@ -51,10 +51,11 @@ class OfLlamaCpp:
         if self._server is None:
             self._server = self._serving.enter_context(rendering.serving(self._file))
         text = self._server.render(messages)
-        return text if text.startswith(self._added) else self._added + text
+        added = self.model.added
+        return text if text.startswith(added) else added + text
 
     def encode(self, text: str) -> list[int]:
-        return self.model.tokenize(text.removeprefix(self._added), add_bos=bool(self._added))
+        return self.model.encode(text)
 
     @property
     def bos(self) -> int | None:
@@ -90,14 +91,6 @@ class OfLlamaCpp:
 
     def close(self) -> None:
         self._ends.close()
-
-    @property
-    def _added(self) -> str:
-        """The text of the token that llama.cpp puts before every prompt by itself."""
-        model = self.model
-        if not model.adds_bos or model.bos is None:
-            return ""
-        return model.piece(model.bos, special=True).decode("utf-8", "replace")
 
     def _leave_server(self) -> None:
         """It holds the model a second time, and has told all that it is asked for."""

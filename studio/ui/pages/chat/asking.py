@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from studio.core.chats import Answer, Kept, Turn, requests
 from studio.core.events import Answered, Refused
-from studio.ui.pages.chat.sides import MOST
+from studio.library import chats
+from studio.ui.pages.chat.sides import MOST, Sides
 from studio.ui.pages.chat.talk import Talk
 
 DRAW_MS = 60
+
+
+def fresh(sides: Sides, system: str, values: Mapping[str, float], text: str, parent: str) -> Turn:
+    """A question that nobody has answered yet, to those who are chosen; compared blindly the
+    columns are shuffled."""
+    chosen = sides.sides()
+    turn = Turn(
+        id=chats.new_id(),
+        question=text,
+        parent=parent,
+        answers=[Answer(side=side, name=sides.name(side), id=chats.new_id()) for side in chosen],
+        system=system,
+        sampling=dict(values),
+        time=time.time(),
+    )
+    if sides.blind.isChecked() and len(chosen) > 1:
+        turn.blind = True
+        turn.order = tuple(random.sample(range(len(chosen)), len(chosen)))
+    return turn
 
 
 class Asking(QObject):

@@ -28,12 +28,5 @@ class Mixer(QObject):
         from studio.ui.pages.mix.popup import MixPopup
 
         self.popup = MixPopup(self._page, self._session, self._sides.sides()[column])
-        self.popup.changed.connect(lambda folder: self._put(column, folder))
+        self.popup.changed.connect(lambda folder: self._sides.put(column, folder))
         self.popup.open_under(button)
-
-    def _put(self, column: int, folder: str) -> None:
-        sides = self._sides.sides()
-        if column < len(sides) and sides[column] != folder:
-            sides[column] = folder
-            self._sides.set_sides(sides)
-            self._sides.sides_chosen.emit()

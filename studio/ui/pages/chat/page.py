@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import random
-import time
 from pathlib import Path
 
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from studio.core.chats import Answer, Kept, Turn, tally
+from studio.core.chats import Kept, Turn, tally
 from studio.core.errors import StudioError
-from studio.core.events import Ready, Refused
-from studio.library import chats, mixing
-from studio.ui import format as say
-from studio.ui.pages.chat.asking import Asking
+from studio.core.events import Refused
+from studio.library import gguf_files, mixing
+from studio.ui.pages.chat import chosen
+from studio.ui.pages.chat.asking import Asking, fresh
 from studio.ui.pages.chat.collecting import Collected
 from studio.ui.pages.chat.composer import Composer
 from studio.ui.pages.chat.faces import Faces
+from studio.ui.pages.chat.files import Files
+from studio.ui.pages.chat.foot import Foot
 from studio.ui.pages.chat.history import History
 from studio.ui.pages.chat.keeping import Keeping
 from studio.ui.pages.chat.keys import listen
@@ -29,7 +29,7 @@ from studio.ui.pages.chat.sides import BARE, MOST, Sides
 from studio.ui.pages.chat.talk import Talk
 from studio.ui.pages.chat.top import Top
 from studio.ui.session import Session
-from studio.ui.widgets import InlineMessage, Page, column, label, row
+from studio.ui.widgets import InlineMessage, Page, column, row
 
 
 class ChatPage(Page):
@@ -45,6 +45,7 @@ class ChatPage(Page):
         self.top = Top()
         self.sides = Sides()
         self.offers = Offers(session, self.sides, self)
+        self.files = Files(session, self.sides, self)
         self.mixer = Mixer(session, self.sides, self)
         self.sampling = Sampling()
         self.sampling.hide()
@@ -52,8 +53,8 @@ class ChatPage(Page):
         self.transcript = self.faces.transcript
         self.composer = Composer()
         self.message = InlineMessage(closable=True)
-        self.status = label("", "mute")
         self.collected = Collected(session, self)
+        self.foot = Foot(self.collected)
         self._lay_out()
         self._connect()
         listen(self)
@@ -112,25 +113,16 @@ class ChatPage(Page):
 
     def _ask(self, text: str, parent: str) -> None:
         self.message.hide()
-        chosen, model = self.sides.sides(), self.sides.model.value()
+        sides, model = self.sides.sides(), self.sides.model.value()
+        if not self.files.usable(model, *sides):
+            self.composer.edit.setPlainText(text)
+            return
         bits = self.sampling.bits.value()
         if not self.talk.holds(model, bits):
-            self.talk.open(model, [side for side in chosen if side], bits)
+            self.talk.open(model, [side for side in sides if side], bits)
         values = self.sampling.values()
-        turn = Turn(
-            id=chats.new_id(),
-            question=text,
-            parent=parent,
-            answers=[
-                Answer(side=side, name=self.sides.name(side), id=chats.new_id()) for side in chosen
-            ],
-            system=self.sampling.system.toPlainText().strip(),
-            sampling=values,
-            time=time.time(),
-        )
-        if self.sides.blind.isChecked() and len(chosen) > 1:
-            turn.blind = True
-            turn.order = tuple(random.sample(range(len(chosen)), len(chosen)))
+        turn = fresh(self.sides, self.sampling.system.toPlainText().strip(), values, text, parent)
+        if turn.blind:
             self.keeping.kept.revealed = False
         self.keeping.kept.add(turn)
         self._changed()
@@ -140,10 +132,7 @@ class ChatPage(Page):
     def _changed(self) -> None:
         """The conversation is another one: show it, and write it."""
         kept = self.keeping.kept
-        kept.model, kept.sides = self.sides.model.value(), self.sides.sides()
-        kept.model_name = self.sides.model.currentText()
-        kept.system = self.sampling.system.toPlainText().strip()
-        kept.sampling, kept.blind = self.sampling.chosen(), self.sides.blind.isChecked()
+        chosen.keep(kept, self.sides, self.sampling)
         self.transcript.show_path(kept)
         self.keeping.save()
         self._show_state()
@@ -153,12 +142,9 @@ class ChatPage(Page):
         self.message.hide()
         kept = self.keeping.kept
         if kept.turns:
-            self.sides.show_model(kept.model)
-            self.sides.set_sides(kept.sides or [BARE])
-            self.sides.blind.setChecked(kept.blind)
-            self.sampling.show_values(kept.sampling, kept.system)
+            chosen.show(kept, self.sides, self.sampling)
             self.offers.look_for_adapters()
-            if not Path(kept.model).is_dir():
+            if not Path(kept.model).exists():
                 self.message.show_message(
                     "Its model isn't there any more",
                     f"{kept.model_name or kept.model} was moved or deleted.",
@@ -170,12 +156,11 @@ class ChatPage(Page):
         self._show_state()
 
     def _lay_out(self) -> None:
-        self.keys = label("Enter sends, Shift+Enter starts a line", "mute")
         talking = column(self.sides, self.sampling, spacing=12)
         talking.addWidget(self.faces, 1)
         talking.addWidget(self.message)
         talking.addWidget(self.composer)
-        talking.addLayout(row(self.status, None, self.collected, self.keys))
+        talking.addWidget(self.foot)
         self.body.addWidget(self.top)
         whole = row(self.history, spacing=20)
         whole.addLayout(talking, 1)
@@ -220,11 +205,11 @@ class ChatPage(Page):
         self.transcript.switched.connect(self.switch)
         self.transcript.rated.connect(self._rated)
         self.transcript.voted.connect(lambda _: self._changed())
-        self.asking.grew.connect(self._grew)
+        self.asking.grew.connect(self.transcript.refresh)
         self.asking.settled.connect(self._settled)
         self.asking.refused.connect(self._refused)
         talk.moved.connect(self._moved)
-        talk.loaded.connect(self._loaded)
+        talk.loaded.connect(lambda ready: self.foot.say_memory(ready, self.sides.name))
         talk.decided.connect(self.sampling.say_why)
         talk.remark.connect(lambda text: self.message.show_message(text, tone="warn"))
         talk.broken.connect(self._broken)
@@ -239,13 +224,13 @@ class ChatPage(Page):
         self.sides.set_adapters([])
         self.sides.set_sides([BARE])
         self.offers.look_for_adapters()
-        if self.talk.living:
+        if self.talk.living and self.files.usable(model):
             self.talk.open(model, [], self.sampling.bits.value())
         self._show_state()
 
     def _sides_chosen(self) -> None:
-        if self.talk.living:
-            sides = [side for side in self.sides.sides() if side]
+        sides = [side for side in self.sides.sides() if side]
+        if self.talk.living and self.files.usable(*sides):
             self.talk.open(self.sides.model.value(), sides, self.sampling.bits.value())
         self.offers.suggest()
         self._show_state()
@@ -255,15 +240,20 @@ class ChatPage(Page):
             self._sides_chosen()
 
     def _use(self) -> None:
-        """A mix that isn't baked is nobody's folder, and stays here."""
-        kept = [side for side in self.sides.sides() if side and not mixing.names_draft(side)]
+        """A mix that isn't baked is nobody's folder, and stays here; so does a GGUF file."""
+        if gguf_files.names_file(self.sides.model.value()):
+            said = "Ollama, LM Studio and llama.cpp's own server open the file as it is."
+            self.message.show_message("GGUF files aren't served here", said, tone="info")
+            return
+        here = (mixing.names_draft, gguf_files.names_file)
+        kept = [s for s in self.sides.sides() if s and not any(one(s) for one in here)]
         self._session.open_serving.emit(self.sides.model.value(), kept)
 
     def _unload(self) -> None:
         self.stop()
         self.talk.leave()
         self.sampling.say_why("")
-        self.status.setText("")
+        self.foot.say("")
         self.asking.give_up("Unloaded before it was answered.")
         self._show_state()
 
@@ -284,28 +274,14 @@ class ChatPage(Page):
         self.collected.keep(rating(path, turn, which, self.sides.model.value()))
         self.keeping.save()
 
-    def _grew(self, answer: str) -> None:
-        if card := self.transcript.card(answer):
-            card.refresh()
-
     def _settled(self, kept: Kept, turn: Turn) -> None:
-        for view in self.transcript.views:
-            if view.turn is turn:
-                view.voting.refresh()
+        self.transcript.refresh_votes(turn)
         self.keeping.save(kept)
         self._show_state()
 
     def _moved(self, text: str) -> None:
-        self.status.setText(text)
+        self.foot.say(text)
         self._show_state()
-
-    def _loaded(self, ready: Ready) -> None:
-        """What memory it took is said where it can be seen while nothing else is."""
-        parts = [f"Base {say.size(ready.base_bytes)}"] if ready.base_bytes else []
-        for side, size in ready.own_bytes.items():
-            how = f"+{say.size(size)}" if size else "added at every layer (slower)"
-            parts.append(f"{self.sides.name(side)} {how}")
-        self.status.setText("  \N{MIDDLE DOT}  ".join(parts))
 
     def _refused(self, event: Refused) -> None:
         self.message.show_message(event.title, event.text, event.fix)
@@ -313,14 +289,14 @@ class ChatPage(Page):
     def _broken(self, error: StudioError) -> None:
         unanswered = self.asking.give_up("The engine ended before it was answered.")
         self.message.show_error(error, "Try again" if unanswered else "")
-        self.status.setText("")
+        self.foot.say("")
         self._show_state()
 
     def _show_state(self) -> None:
         known, kept = bool(self.sides.model.value()), self.keeping.kept
         busy, path = self.asking.busy, kept.path()
         self.faces.show_state(known, bool(path))
-        for part in (self.sides, self.composer, self.keys):
+        for part in (self.sides, self.composer, self.foot.keys):
             part.setVisible(known)
         self.composer.set_usable(known)
         self.composer.set_busy(busy)

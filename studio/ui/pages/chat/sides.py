@@ -1,4 +1,4 @@
-"""Who is spoken to: a model, and for each column the bare model or one of its adapters."""
+"""Who is spoken to: a model, and for each column the bare model, an adapter or a GGUF file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QWidget
 
-from studio.core.errors import StudioError
-from studio.core.facts import ModelFacts
-from studio.library import adapter_files, adapters, mixing, models
+from studio.core.chats import BARE_NAME
+from studio.library import gguf_files, mixing
 from studio.library.adapters import AdapterFacts
-from studio.library.folders import Home
 from studio.ui.widgets import Button, ComboBox, IconButton, clear, column, label, row
 
 BARE = ""
 MOST = 4
+MODEL = -1
+"""Stands for the model where a column is named."""
+_ANOTHER = "another GGUF file"
 _LEAST_WIDTH, _MODEL_WIDTH, _SIDE_WIDTH, _WIDE = 84, 230, 180, 2000
 _A_LINE_OF_THEIR_OWN = 2
 """As many columns are chosen on a line of their own, above what they answer."""
@@ -30,14 +31,18 @@ class Sides(QWidget):
     blind_chosen = Signal(bool)
     mix_wanted = Signal(int, object)
     """The column whose mix is to be changed, and the button that was pressed."""
+    file_wanted = Signal(int)
+    """A GGUF file is to be picked for this column, or for `MODEL`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._adapters: list[AdapterFacts] = []
+        self._files: list[str] = []
         self._boxes: list[ComboBox] = []
         self.model = ComboBox("Model")
+        self._model = ""
         _between(self.model, _LEAST_WIDTH, _MODEL_WIDTH)
-        self.model.chosen.connect(self.model_chosen)
+        self.model.chosen.connect(self._model_picked)
         self.add = Button("Compare", "ghost", "plus", "Answer in one more column")
         self.add.clicked.connect(self._add)
         self.blind = Button("Blind", "chip", tip="Hide who answers, shuffle the columns, and vote")
@@ -61,21 +66,36 @@ class Sides(QWidget):
         self.set_sides([BARE])
 
     def set_models(self, found: Sequence[tuple[str, str]]) -> None:
-        """Offer these (folder, name); the choice stays if it is still there."""
-        self.model.set_choices(found)
+        """Offer these (folder or GGUF file, name); the choice stays if it is still there."""
+        self.model.set_choices([*found, _another()] if found else ())
+        self._model = self.model.value()
 
     def show_model(self, folder: str) -> None:
         """Choose a model, offering it if it isn't among the known ones. No signal."""
         if self.model.findData(folder) < 0:
-            self.model.addItem(Path(folder).name, folder)
+            self.model.insertItem(max(0, self.model.count() - 1), Path(folder).name, folder)
         self.model.set_value(folder)
+        self._model = folder
 
-    def set_adapters(self, found: Sequence[AdapterFacts]) -> None:
-        """Offer these adapters; sides whose adapter is gone fall back to the bare model."""
-        if list(found) == self._adapters:
+    def put(self, column: int, side: str) -> None:
+        """Have this side answer in a column, or be the model."""
+        if column == MODEL:
+            self.show_model(side)
+            self.model_chosen.emit(side)
+            return
+        sides = self.sides()
+        if column < len(sides) and sides[column] != side:
+            sides[column] = side
+            self.set_sides(sides)
+            self.sides_chosen.emit()
+
+    def set_adapters(self, found: Sequence[AdapterFacts], files: Sequence[str] = ()) -> None:
+        """Offer these adapters and GGUF files; sides whose adapter is gone fall back to the bare
+        model."""
+        if (list(found), list(files)) == (self._adapters, self._files):
             return
         lost = {facts.path for facts in self._adapters} - {facts.path for facts in found}
-        self._adapters = list(found)
+        self._adapters, self._files = list(found), list(files)
         self.set_sides([BARE if side in lost else side for side in self.sides()])
 
     def sides(self) -> list[str]:
@@ -93,13 +113,15 @@ class Sides(QWidget):
             (self._below if many else self._row).addLayout(made, 1)
         self._whole.setSpacing(8 if many else 0)
         self.add.setVisible(len(self._boxes) < MOST)
-        self.add.setEnabled(bool(self._adapters) or len(self._boxes) > 1)
+        self.add.setEnabled(bool(self._adapters or self._files) or list(wanted) != [BARE])
         self.blind.setVisible(len(self._boxes) > 1)
 
     def name(self, side: str) -> str:
         """What to call a side."""
+        if file := gguf_files.called(side, self.model.value()):
+            return file
         named = next((facts.name for facts in self._adapters if facts.path == side), "")
-        return named or (mixing.called(side) if side else "Bare model")
+        return named or (mixing.called(side) if side else BARE_NAME)
 
     def datasets(self) -> set[str]:
         """What the chosen adapters were trained on."""
@@ -107,13 +129,16 @@ class Sides(QWidget):
         return {facts.dataset for facts in self._adapters if facts.path in chosen}
 
     def _side(self, number: int, side: str, several: bool, most: int) -> QHBoxLayout:
-        choices = [(BARE, "Bare model")] + [(f.path, f.name) for f in self._adapters]
-        if side and side not in dict(choices):
-            choices.append((side, mixing.called(side)))
+        offered = [BARE, *(facts.path for facts in self._adapters), *self._files]
+        if side not in offered:
+            offered.append(side)
+        choices = [(each, self.name(each)) for each in offered]
+        if self.model.count():
+            choices.append(_another())
         box = ComboBox(f"Adapter of column {number + 1}" if several else "Adapter", choices)
         _between(box, _LEAST_WIDTH, most)
         box.set_value(side)
-        box.chosen.connect(lambda _: self.sides_chosen.emit())
+        box.chosen.connect(lambda chosen: self._picked(number, side, chosen))
         self._boxes.append(box)
         made = row(box, spacing=0)
         if mixing.names_draft(side):
@@ -127,9 +152,26 @@ class Sides(QWidget):
         made.addWidget(close)
         return made
 
+    def _picked(self, number: int, before: str, chosen: str) -> None:
+        if chosen == _ANOTHER:
+            self._boxes[number].set_value(before)
+            self.file_wanted.emit(number)
+        else:
+            self.set_sides(self.sides())
+            self.sides_chosen.emit()
+
+    def _model_picked(self, chosen: str) -> None:
+        if chosen == _ANOTHER:
+            self.model.set_value(self._model)
+            self.file_wanted.emit(MODEL)
+        else:
+            self._model = chosen
+            self.model_chosen.emit(chosen)
+
     def _add(self) -> None:
         taken = self.sides()
-        free = [f.path for f in self._adapters if f.path not in taken]
+        offered = [*(facts.path for facts in self._adapters), *self._files]
+        free = [each for each in offered if each not in taken]
         fresh = BARE if BARE not in taken else (free or [BARE])[0]
         self.set_sides([*taken, fresh])
         self.sides_chosen.emit()
@@ -145,24 +187,5 @@ def _between(box: ComboBox, least: int, most: int) -> None:
     box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
 
-def known_models(home: Home) -> list[tuple[str, str]]:
-    """Folder and name of every model that can be talked to; not for the window's thread."""
-    return [(facts.path, facts.name) for facts in models.listing(home) if not models.errors(facts)]
-
-
-def fitting(home: Home, model: str) -> list[AdapterFacts]:
-    """The library's adapters that belong on this model, the latest first; reads headers only."""
-    base = models.inspect(Path(model))
-    return [facts for facts in adapters.listing(home) if _fits(facts, base)]
-
-
-def _fits(facts: AdapterFacts, base: ModelFacts) -> bool:
-    if facts.problem:
-        return False
-    if facts.base_digest and facts.base_digest == base.digest:
-        return True
-    try:
-        adapter_files.check_shapes(Path(facts.path), Path(base.path))
-    except StudioError:
-        return False
-    return True
+def _another() -> tuple[str, str]:
+    return _ANOTHER, "GGUF file\N{HORIZONTAL ELLIPSIS}"

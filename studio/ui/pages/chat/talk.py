@@ -15,7 +15,7 @@ from studio.core import run_state
 from studio.core.commands import AnyCommand, Cancel, Chat, Leave, Load, Say
 from studio.core.errors import StudioError
 from studio.core.run_state import RunState
-from studio.library import jobs
+from studio.library import gguf_files, jobs, parts
 from studio.library.folders import Home
 from studio.ui.session import Session
 
@@ -178,6 +178,8 @@ def _how(decided: dict[str, object]) -> str:
 
 def create(home: Home, job: Chat) -> Path:
     """The folder of a new conversation; those of conversations long over are deleted."""
+    if any(map(gguf_files.names_file, (job.model, *job.adapters))):
+        parts.need(gguf_files.PART)
     jobs.sweep_over(home, "chat")
     return jobs.create(home, job)
 

@@ -76,6 +76,17 @@ class Transcript(ScrollArea):
         cards = (card for view in self.views for card in view.cards)
         return next((card for card in cards if card.answer.id == answer), None)
 
+    def refresh(self, answer: str) -> None:
+        """Draw an answer that has grown."""
+        if card := self.card(answer):
+            card.refresh()
+
+    def refresh_votes(self, turn: Turn) -> None:
+        """Whether this turn can be voted on may have changed."""
+        for view in self.views:
+            if view.turn is turn:
+                view.voting.refresh()
+
     def set_busy(self, busy: bool) -> None:
         """While something is being answered nothing else can be asked."""
         self._busy = busy

@@ -1,0 +1,105 @@
+"""A GGUF file that answers in a conversation, as llama.cpp runs it: same prompts, same sampling
+and same seed as for a live model, so that two columns differ by what the file says alone."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from studio.core.errors import StudioError
+from studio.core.turns import Messages
+from studio.engine.generate import Sampler
+from studio.engine.llama_cpp.model import GgufModel
+from studio.engine.prefix import Broken
+from studio.library import chat_templates
+
+LONGEST = 8_192
+"""Tokens of context at most: room for all of them is taken at once."""
+
+
+class OfGguf:
+    """One file on the processor. What it read stays in its memory, so that a next turn reads only
+    what is new."""
+
+    def __init__(self, file: Path) -> None:
+        if not file.is_file():
+            raise StudioError(
+                "No such file", f"There is no {file}.", "It may have been moved: choose it again."
+            )
+        self.model = GgufModel(file, context=-LONGEST, threads=torch.get_num_threads())
+        self.key = str(file)
+        self.bytes = file.stat().st_size
+        self.context_length = self.model.context
+        self._template = self.model.template or chat_templates.chatml(self._has("<|im_end|>"))
+
+    def prompt(self, messages: Messages) -> list[int]:
+        """The ids that llama.cpp reads for these messages."""
+        return self.model.encode(self.render(messages))
+
+    def render(self, messages: Messages) -> str:
+        """The prompt by the file's own template, up to where the answer begins."""
+        model = self.model
+        named = {"bos_token": model.bos, "eos_token": model.eos}
+        tokens = {name: "" if id is None else model.name(id) for name, id in named.items()}
+        texts, _ = render_jinja_template(
+            [list(messages)], chat_template=self._template, add_generation_prompt=True, **tokens
+        )
+        return str(texts[0])
+
+    def reply(
+        self, prompt: Sequence[int], sampler: Sampler, limit: int, stopped: Callable[[], bool]
+    ) -> _Reply:
+        """An answer of at most so many tokens."""
+        return _Reply(self.model, prompt, sampler, limit, stopped)
+
+    def close(self) -> None:
+        """Give its memory back."""
+        self.model.close()
+
+    def _has(self, text: str) -> bool:
+        return len(self.model.tokenize(text)) == 1
+
+
+class _Reply:
+    def __init__(
+        self,
+        model: GgufModel,
+        prompt: Sequence[int],
+        sampler: Sampler,
+        limit: int,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._model, self._sampler, self._limit = model, sampler, limit
+        self._tokens, self._stopped = list(prompt), stopped
+        self._words = codecs.getincrementaldecoder("utf-8")("replace")
+        self.reused = model.known(self._tokens)
+        sampler.begin(prompt)
+
+    def pieces(self) -> Iterator[str]:
+        for _ in range(self._limit):
+            logits = self._model.logits(self._tokens, len(self._tokens) - 1, self._tick)
+            token = self._sampler(torch.from_numpy(logits[0]))
+            if self._model.is_stop(token):
+                return
+            self._tokens.append(token)
+            yield self._words.decode(self._model.piece(token))
+
+    def rest(self) -> str:
+        """Nothing: a character that never became whole is left out."""
+        return ""
+
+    def speaking(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def leave(self) -> None:
+        """The model keeps what it read by itself."""
+
+    def _tick(self) -> None:
+        if self._stopped():
+            raise Broken
