@@ -97,7 +97,7 @@ def ask(page: ChatPage, text: str, qtbot: QtBot) -> list[str]:
 
 def test_files_that_were_exported_are_offered(page: ChatPage) -> None:
     """Those that are still there: beside their model, and among the models."""
-    assert texts(page, 0) == ["Bare model", "Loud", "orders-F32.gguf", "GGUF file…"]
+    assert texts(page, 0) == ["Bare model", "Loud", "orders-F32", "GGUF file…"]
     assert "orders-F32.gguf" in texts(page, MODEL)
 
 
@@ -121,7 +121,7 @@ def test_a_column_of_its_own_beside_the_adapter_then_the_model_itself(
 
     choose(page, MODEL, "orders-F32.gguf")
     assert page.sides.model.value() == exported
-    assert texts(page, 0) == ["orders-F32.gguf", "GGUF file…"]
+    assert texts(page, 0) == ["The file itself", "GGUF file…"]
     assert ask(page, "What is the capital of France?", qtbot) == [file]
     assert page.talk._folder != before
     assert "llama.cpp" in page.foot.status.text() or page.foot.status.text() == ""

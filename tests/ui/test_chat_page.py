@@ -191,7 +191,7 @@ def test_only_adapters_that_fit_are_offered(
     page._session.library_changed.emit()
     qtbot.waitUntil(lambda: page.sides.add.isEnabled())
     box = page.sides._boxes[0]
-    assert [box.itemText(n) for n in range(box.count())] == ["Bare model", "Loud"]
+    assert [box.itemText(n) for n in range(box.count())] == ["Bare model", "Loud", "GGUF file…"]
 
 
 def test_columns_open_and_close(loud: str, page: ChatPage, qtbot: QtBot) -> None:

@@ -136,6 +136,20 @@ def test_a_long_name_is_shortened_with_the_whole_in_the_tooltip(show: Show) -> N
     assert name.toolTip() == ""
 
 
+def test_a_long_choice_keeps_both_ends_and_says_the_whole_in_the_tooltip(show: Show) -> None:
+    box = ComboBox("File", [("a", "quickstart-of-a-long-evening-Q4_K_M"), ("b", "short")])
+    box.setFixedWidth(180)
+    show(box)
+    box.grab()
+    assert box.shown_text().startswith("quick")
+    assert box.shown_text().endswith("Q4_K_M")
+    assert "…" in box.shown_text()
+    assert box.toolTip() == "quickstart-of-a-long-evening-Q4_K_M"
+    box.set_value("b")
+    box.grab()
+    assert (box.shown_text(), box.toolTip()) == ("short", "")
+
+
 def test_space_toggles_a_switch(show: Show, qtbot: QtBot) -> None:
     switch = Switch("Stop early")
     show(switch)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QWidget
 
 from studio.core.events import Ready
 from studio.library import gguf_files
 from studio.ui import format as say
-from studio.ui.widgets import label, row
+from studio.ui.widgets import ElidedLabel, label, row
 
 
 class Foot(QWidget):
@@ -17,9 +18,13 @@ class Foot(QWidget):
 
     def __init__(self, collected: QWidget) -> None:
         super().__init__()
-        self.status = label("", "mute")
+        self.status = ElidedLabel("", "mute", Qt.TextElideMode.ElideRight)
         self.keys = label("Enter sends, Shift+Enter starts a line", "mute")
-        self.setLayout(row(self.status, None, collected, self.keys))
+        whole = row(spacing=12)
+        whole.addWidget(self.status, 1)
+        whole.addWidget(collected)
+        whole.addWidget(self.keys)
+        self.setLayout(whole)
 
     def say(self, text: str) -> None:
         """What the engine does now, "" for nothing."""

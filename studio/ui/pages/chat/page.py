@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from studio.core.chats import Kept, Turn, tally
 from studio.core.errors import StudioError
 from studio.core.events import Refused
-from studio.library import gguf_files, mixing
 from studio.ui.pages.chat import chosen
 from studio.ui.pages.chat.asking import Asking, fresh
 from studio.ui.pages.chat.collecting import Collected
@@ -144,13 +141,8 @@ class ChatPage(Page):
         if kept.turns:
             chosen.show(kept, self.sides, self.sampling)
             self.offers.look_for_adapters()
-            if not Path(kept.model).exists():
-                self.message.show_message(
-                    "Its model isn't there any more",
-                    f"{kept.model_name or kept.model} was moved or deleted.",
-                    "Choose another model to go on.",
-                    tone="warn",
-                )
+            if gone := chosen.missing(kept):
+                self.message.show_message(gone.title, gone.text, gone.fix, "warn")
         self.transcript.show_path(kept)
         self.history.show_current(kept.id)
         self._show_state()
@@ -180,7 +172,7 @@ class ChatPage(Page):
         self.sides.model_chosen.connect(self._model_chosen)
         self.sides.sides_chosen.connect(self._sides_chosen)
         self.sides.blind_chosen.connect(lambda _: self._show_state())
-        self.sampling.bits_chosen.connect(self._bits_chosen)
+        self.sampling.bits_chosen.connect(lambda _: self._sides_chosen())
         self.composer.sent.connect(self.send)
         self.composer.stopped.connect(self.stop)
         self.history.fresh.connect(self.begin_again)
@@ -235,19 +227,11 @@ class ChatPage(Page):
         self.offers.suggest()
         self._show_state()
 
-    def _bits_chosen(self, bits: str) -> None:
-        if self.talk.living:
-            self._sides_chosen()
-
     def _use(self) -> None:
-        """A mix that isn't baked is nobody's folder, and stays here; so does a GGUF file."""
-        if gguf_files.names_file(self.sides.model.value()):
-            said = "Ollama, LM Studio and llama.cpp's own server open the file as it is."
-            self.message.show_message("GGUF files aren't served here", said, tone="info")
-            return
-        here = (mixing.names_draft, gguf_files.names_file)
-        kept = [s for s in self.sides.sides() if s and not any(one(s) for one in here)]
-        self._session.open_serving.emit(self.sides.model.value(), kept)
+        try:
+            self._session.open_serving.emit(*chosen.servable(self.sides))
+        except StudioError as error:
+            self.message.show_message(error.title, error.text, error.fix, "info")
 
     def _unload(self) -> None:
         self.stop()

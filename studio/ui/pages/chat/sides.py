@@ -18,6 +18,7 @@ MOST = 4
 MODEL = -1
 """Stands for the model where a column is named."""
 _ANOTHER = "another GGUF file"
+_ITSELF = "The file itself"
 _LEAST_WIDTH, _MODEL_WIDTH, _SIDE_WIDTH, _WIDE = 84, 230, 180, 2000
 _A_LINE_OF_THEIR_OWN = 2
 """As many columns are chosen on a line of their own, above what they answer."""
@@ -132,7 +133,9 @@ class Sides(QWidget):
         offered = [BARE, *(facts.path for facts in self._adapters), *self._files]
         if side not in offered:
             offered.append(side)
-        choices = [(each, self.name(each)) for each in offered]
+        choices = [(each, self.name(each).removesuffix(gguf_files.SUFFIX)) for each in offered]
+        if gguf_files.names_file(self.model.value()) and not several:
+            choices[0] = (BARE, _ITSELF)
         if self.model.count():
             choices.append(_another())
         box = ComboBox(f"Adapter of column {number + 1}" if several else "Adapter", choices)
