@@ -24,7 +24,7 @@ class GgufModel:
     """One file loaded, with one sequence in memory. Use as a context manager.
 
     What two calls have in common at the beginning of their tokens is read once. `context` is how
-    many tokens there is room for; below 0, as many as the model was made for and at most as many.
+    many tokens there is room for, `as_trained` no more of them than the model was made for.
     `adapter` is a LoRA adapter as GGUF.
     """
 
@@ -33,11 +33,12 @@ class GgufModel:
         path: Path,
         *,
         context: int = 2048,
+        as_trained: bool = False,
         threads: int = 0,
         gpu: bool = False,
         adapter: Path | None = None,
     ) -> None:
-        self.path = path
+        self.path, self.context = path, context
         self._lib = library.load()
         self._model = self._context = None
         self._past: list[int] = []
@@ -45,7 +46,8 @@ class GgufModel:
         self._vocab = self._lib.llama_model_get_vocab(self._model)
         self.vocabulary = int(self._lib.llama_vocab_n_tokens(self._vocab))
         trained = int(self._lib.llama_model_n_ctx_train(self._model))
-        self.context = context if context > 0 else min(trained or -context, -context)
+        if as_trained and 0 < trained < context:
+            self.context = trained
         self._open(self.context, threads, gpu)
         if adapter is not None:
             self._attach(adapter)

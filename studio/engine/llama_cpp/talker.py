@@ -14,6 +14,7 @@ from transformers.utils.chat_template_utils import render_jinja_template
 
 from studio.core.errors import StudioError
 from studio.core.turns import Messages
+from studio.engine import room
 from studio.engine.generate import Sampler
 from studio.engine.llama_cpp.model import GgufModel
 from studio.engine.prefix import Broken
@@ -32,9 +33,12 @@ class OfGguf:
             raise StudioError(
                 "No such file", f"There is no {file}.", "It may have been moved: choose it again."
             )
-        self.model = GgufModel(file, context=-LONGEST, threads=torch.get_num_threads())
-        self.key = str(file)
         self.bytes = file.stat().st_size
+        _refuse_too_large(file, self.bytes)
+        self.model = GgufModel(
+            file, context=LONGEST, as_trained=True, threads=torch.get_num_threads()
+        )
+        self.key = str(file)
         self.context_length = self.model.context
         self._template = self.model.template or chat_templates.chatml(self._has("<|im_end|>"))
 
@@ -64,6 +68,17 @@ class OfGguf:
 
     def _has(self, text: str) -> bool:
         return len(self.model.tokenize(text)) == 1
+
+
+def _refuse_too_large(file: Path, size: int) -> None:
+    """It would be read from the disk again for every token."""
+    free = room.spare(torch.device("cpu"))
+    if size > free:
+        raise StudioError(
+            "Not enough memory",
+            f"{file.name} takes {size / 2**30:.1f} GB, and {free / 2**30:.1f} GB are free.",
+            "Close other programs, unload the model, or export it in fewer bits.",
+        )
 
 
 class _Reply:

@@ -12,7 +12,7 @@ import torch
 from studio.core.commands import Cancel, Chat, Load, Say
 from studio.core.errors import StudioError
 from studio.core.events import Answered, AnyEvent, Ready, Refused, TokenText
-from studio.engine import chat
+from studio.engine import chat, room
 from studio.engine.conversation import Speaker
 from studio.engine.llama_cpp import rendering
 from studio.engine.llama_cpp.talker import OfGguf
@@ -130,6 +130,14 @@ def test_a_model_without_a_template_is_asked_in_chatml(small_gguf: Path, tmp_pat
     assert made.render(QUESTION).startswith("<|im_start|>user\nWie")
     assert made.render(QUESTION).endswith("<|im_end|>\n<|im_start|>assistant\n")
     made.close()
+
+
+def test_a_file_that_does_not_fit_into_memory_is_refused(
+    small_gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "spare", lambda device: 1000)
+    with pytest.raises(StudioError, match=r"takes 0\.0 GB, and 0\.0 GB are free"):
+        OfGguf(small_gguf)
 
 
 def test_files_that_are_no_models_are_named(home: Home, tmp_path: Path) -> None:
