@@ -46,7 +46,8 @@ class Voice:
         while room.spare(base.device) == 0 and prefixes.give_back():
             pass
         with self._speaker.speaking(self._adapter):
-            if len(prompt) != 1:
+            own = getattr(base.generation_config, "cache_implementation", None)
+            if len(prompt) != 1 or own:  # a memory of the model's own kind, made by itself
                 return base.generate(**options)
             read = prompt[0].tolist()
             prefix = prefixes.take(self._adapter, base, read)
