@@ -81,11 +81,14 @@ class Prefix:
 
     def take_back(self, ids: Sequence[int]) -> None:
         """These were read, as many of the first of them as the memory holds."""
-        held = int(self._cache.get_seq_length())
-        self.ids = list(ids[:held])
-        if held > len(ids):
-            self.ids += [-1] * (held - len(ids))  # nobody knows them, so that they are cut off
-            self.cut(len(ids))
+        lengths = {int(layer.get_seq_length()) for layer in self._cache.layers}
+        if len(lengths) != 1:  # some layers have read it and others not
+            self.clear()
+            return
+        [held] = lengths
+        unknown = max(0, held - len(ids))
+        self.ids = [*ids[:held], *[-1] * unknown]
+        self.cut(held - unknown)
 
     def _read(self, model: Any, piece: Sequence[int]) -> torch.Tensor:
         if self._cache is None and self._crops:
