@@ -306,7 +306,8 @@ def test_a_folded_mix_says_what_the_unfolded_one_says(
         assert torch.equal(made.logits(base, IDS) if fold else bare, bare)
     for folded, beside in zip(*told.values(), strict=True):
         torch.testing.assert_close(folded, beside, atol=2e-4, rtol=1e-4)
-    assert not torch.allclose(*told[True], atol=1e-2)
+    first, second = told[True]
+    assert not torch.allclose(first, second, atol=1e-2)
 
 
 def test_a_mix_that_can_not_be_folded_any_more_lies_beside_the_base(
