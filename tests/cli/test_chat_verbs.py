@@ -55,6 +55,7 @@ def test_a_gguf_file_answers_alone_and_beside_an_adapter(
     [kept] = [one for one in chats.listing(library) if one.title == "It"]
     again = ask(library, "chat", "--continue", kept.id, "--prompt", "Three", *FEW)
     assert again.code == 0, again.lines[-1]
+    chats.delete(library, kept.id)
 
 
 def test_commands_in_a_conversation_that_is_kept(library: Home, tmp_path: Path) -> None:

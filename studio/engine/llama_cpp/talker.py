@@ -3,7 +3,6 @@ and same seed as for a live model, so that two columns differ by what the file s
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,6 +21,9 @@ from studio.library import chat_templates
 
 LONGEST = 8_192
 """Tokens of context at most: room for all of them is taken at once."""
+
+_HALF = "\N{REPLACEMENT CHARACTER}"
+"""Stands for bytes that are no character, or none yet."""
 
 
 class OfGguf:
@@ -92,7 +94,7 @@ class _Reply:
     ) -> None:
         self._model, self._sampler, self._limit = model, sampler, limit
         self._tokens, self._stopped = list(prompt), stopped
-        self._words = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = b""
         self.reused = model.known(self._tokens)
         sampler.begin(prompt)
 
@@ -103,11 +105,19 @@ class _Reply:
             if self._model.is_stop(token):
                 return
             self._tokens.append(token)
-            yield self._words.decode(self._model.piece(token))
+            self._held += self._model.piece(token)
+            yield "" if self._text().endswith(_HALF) else self._tell()
 
     def rest(self) -> str:
-        """Nothing: a character that never became whole is left out."""
-        return ""
+        """What is held back, without the beginning of a character that never came."""
+        return self._tell().rstrip(_HALF)
+
+    def _text(self) -> str:
+        return self._held.decode("utf-8", "replace")
+
+    def _tell(self) -> str:
+        text, self._held = self._text(), b""
+        return text
 
     def speaking(self) -> AbstractContextManager[Any]:
         return nullcontext()
