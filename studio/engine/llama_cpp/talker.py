@@ -53,10 +53,10 @@ class OfGguf:
         model = self.model
         named = {"bos_token": model.bos, "eos_token": model.eos}
         tokens = {name: "" if id is None else model.name(id) for name, id in named.items()}
-        texts, _ = render_jinja_template(
+        rendered: Any = render_jinja_template(
             [list(messages)], chat_template=self._template, add_generation_prompt=True, **tokens
         )
-        return str(texts[0])
+        return str(rendered[0][0])
 
     def reply(
         self, prompt: Sequence[int], sampler: Sampler, limit: int, stopped: Callable[[], bool]

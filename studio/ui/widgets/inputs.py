@@ -162,8 +162,8 @@ class ComboBox(QComboBox):
     def paintEvent(self, event: QPaintEvent) -> None:
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
-        option.currentText = self.shown_text()  # type: ignore[attr-defined]
-        self.setToolTip("" if option.currentText == self.currentText() else self.currentText())  # type: ignore[attr-defined]
+        option.currentText = shown = self.shown_text()
+        self.setToolTip("" if shown == self.currentText() else self.currentText())
         painter = QStylePainter(self)
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
