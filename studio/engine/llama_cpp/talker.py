@@ -52,7 +52,9 @@ class OfGguf:
         """The prompt by the file's own template, up to where the answer begins."""
         model = self.model
         named = {"bos_token": model.bos, "eos_token": model.eos}
-        tokens = {name: "" if id is None else model.name(id) for name, id in named.items()}
+        tokens: dict[str, Any] = {
+            name: "" if id is None else model.name(id) for name, id in named.items()
+        }
         rendered: Any = render_jinja_template(
             [list(messages)], chat_template=self._template, add_generation_prompt=True, **tokens
         )
