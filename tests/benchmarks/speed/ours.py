@@ -19,7 +19,7 @@ from tests.benchmarks.speed.peers import environment
 from tests.benchmarks.speed.plan import Done, Plan
 from tests.benchmarks.speed.watch import Peak
 
-LOW_MEMORY: dict[str, Any] = {"micro_batch_size": 1, "gradient_checkpointing": "yes"}
+LOW_MEMORY: dict[str, Any] = {"gradient_checkpointing": "yes"}
 
 
 def recipe(plan: Plan, training: dict[str, Any]) -> dict[str, Any]:
