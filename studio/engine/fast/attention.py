@@ -203,7 +203,7 @@ def _weights(
     scores = torch.baddbmm(queries.new_empty(1), queries, keys.mT, beta=0, alpha=scaling)
     corner = scores.view(keys.shape[0], -1, tokens, keys.shape[1])[..., -tokens:]
     corner += _later(tokens, scores.dtype, scores.device)
-    return torch.softmax(scores, -1, dtype=torch.float32).to(scores.dtype)
+    return torch.softmax(scores, -1)  # in float32 within, rounded once
 
 
 @lru_cache(maxsize=2 * BLOCK)
