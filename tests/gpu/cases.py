@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,16 +15,17 @@ OPTIMIZERS = ("adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafact
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One job on one model. `attention` "" is what the engine decides by itself; `loss` "whole"
     makes all logits at once, as models do that can't be taken apart. `without` is an acceleration
-    (core/accelerations.py) that is switched off."""
+    (core/accelerations.py) that is switched off, `also` one that is asked for. `training` says
+    more of the recipe's part of that name."""
 
     job: Literal["train", "merge", "chat"] = "train"
     size: str
     method: Literal["lora", "qlora", "full"] = "lora"
     attention: str = ""
     loss: Literal["auto", "whole"] = "auto"
-    optimizer: str = "adamw"
-    checkpointing: Literal["auto", "yes", "no"] = "auto"
+    training: dict[str, Any] = {}
     without: str = ""
+    also: str = ""
     packing: Literal["auto", "yes", "no"] = "auto"
     length: int = 512
     rows: int = 8
@@ -36,26 +37,54 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         told = [
             f"{field}={getattr(self, field)}"
             for field in self.__struct_fields__
-            if field != "size" and getattr(self, field) != getattr(usual, field)
+            if field not in ("size", "method", "training")
+            and getattr(self, field) != getattr(usual, field)
         ]
+        told += [f"{field}={value}" for field, value in self.training.items()]
         return " ".join([self.size, self.method, *told])
+
+    @property
+    def optimizer(self) -> str:
+        """The optimizer of the recipe."""
+        return str(self.training.get("optimizer", OPTIMIZERS[0]))
+
+
+RECOMPUTED = {"gradient_checkpointing": "yes"}
+PAGED = {"optimizer": "paged_adamw_8bit"}
+COMPILED = ("pieces", "regions")
+OFFLOADED = {"offload_activations": True}
 
 
 def of_size(size: str, length: int, *, every: bool) -> list[Case]:
     """The cases of one model; of the large ones only those that size itself makes different."""
     plain = Case(size=size, length=length)
-    found = [msgspec.structs.replace(plain, method=method) for method in ("lora", "qlora", "full")]
-    if not every:
-        recomputed = {"checkpointing": "yes"}
-        paged = {"method": "qlora", "optimizer": "paged_adamw_8bit"}
-        more = ({"method": "qlora", **recomputed}, paged, {"method": "full", **recomputed, **paged})
-        found += [msgspec.structs.replace(plain, **changes) for changes in more]
-        return [case for case in found if size != "8b" or case.method != "full"]
-    changes: list[dict[str, str]] = [{"attention": kind} for kind in ATTENTIONS[1:]]
-    changes += [{"loss": "whole"}, {"checkpointing": "yes"}, {"packing": "yes"}, {"packing": "no"}]
+    early = {"optimizer_in_backward": True, "max_grad_norm": 0.0, "micro_batch_size": plain.rows}
+    changes = [{"method": method} for method in ("lora", "qlora", "full")]
+    changes += _every() if every else _large()
+    changes.append({"method": "full", "training": early})
+    made = [msgspec.structs.replace(plain, **change) for change in changes]
+    return [case for case in made if size != "8b" or case.method != "full"]
+
+
+def _every() -> list[dict[str, Any]]:
+    """Each kind of attention, loss, packing and optimizer, each lever; less each acceleration."""
+    changes: list[dict[str, Any]] = [{"attention": kind} for kind in ATTENTIONS[1:]]
+    changes += [{"loss": "whole"}, {"packing": "yes"}, {"packing": "no"}]
     changes += [{"without": name} for name in accelerations.NAMES]
-    changes += [{"optimizer": kind} for kind in OPTIMIZERS[1:]]
-    changes += [{"method": "full", "optimizer": kind} for kind in OPTIMIZERS[1:]]
-    found += [msgspec.structs.replace(plain, **change) for change in changes]  # type: ignore[arg-type]
-    jobs = ("merge", "chat")
-    return found + [msgspec.structs.replace(plain, job=job) for job in jobs]
+    changes += [{"also": name} for name in COMPILED]
+    changes += [{"training": lever} for lever in (RECOMPUTED, OFFLOADED, RECOMPUTED | OFFLOADED)]
+    changes += [
+        {"method": method, "training": {"optimizer": kind}}
+        for method in ("lora", "full")
+        for kind in OPTIMIZERS[1:]
+    ]
+    changes += [{"method": "qlora", "training": PAGED}, {"method": "qlora", "without": "adapter"}]
+    return changes + [{"job": job} for job in ("merge", "chat")]
+
+
+def _large() -> list[dict[str, Any]]:
+    """What is there for models that hardly fit."""
+    levers = (RECOMPUTED, PAGED, RECOMPUTED | PAGED, OFFLOADED, RECOMPUTED | OFFLOADED)
+    changes: list[dict[str, Any]] = [{"method": "qlora", "training": lever} for lever in levers]
+    changes.append({"method": "full", "training": RECOMPUTED | PAGED})
+    return changes + [{"job": job} for job in ("merge", "chat")]

@@ -42,10 +42,9 @@ def recipe(case: Case, model: Path) -> Recipe:
     training: dict[str, Any] = {
         "max_steps": STEPS,
         "batch_size": case.rows,
-        "optimizer": case.optimizer,
-        "gradient_checkpointing": case.checkpointing,
         "learning_rate": 1e-5 if case.method == "full" else 1e-3,
         "warmup_share": 0.0,
+        **case.training,
     }
     return Recipe(
         model=ModelPart(path=str(model)),
@@ -106,7 +105,7 @@ def merged(home: Home, case: Case, model: Path) -> dict[str, Any]:
     job = commands.Merge(adapter=str(folder / "adapter"), base=str(model), out=str(out))
     place = jobs.create(home, job)
     merge.run(_context(home, place, job))
-    return {"losses": found["losses"], **_result(place)}
+    return {"losses": found["losses"], "merged": _result(place)}
 
 
 def chatted(home: Home, case: Case, model: Path) -> dict[str, Any]:
@@ -132,8 +131,8 @@ def chatted(home: Home, case: Case, model: Path) -> dict[str, Any]:
 
 def force(home: Home, case: Case) -> None:
     """What no recipe asks for is asked for here."""
-    if case.without:
-        settings.save(home, settings.Settings(without=case.without))
+    if case.without or case.also:
+        settings.save(home, settings.Settings(without=case.without, also=case.also))
     if case.loss == "whole":
         setattr(loss, "take_apart", lambda model: None)  # noqa: B010
     if case.attention:

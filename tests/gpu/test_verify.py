@@ -27,7 +27,8 @@ def test_cases_that_fail_or_do_not_fit_here_are_recorded_and_the_rest_goes_on(ti
         Case(size="tiny", attention="no such kind", length=32, rows=2),
         Case(size="tiny", method="qlora", loss="whole", without="adapter", length=32, rows=2),
     ]
-    found = verify.verify_all(wanted, {"tiny": tiny}, minutes=5)
+    models = verify.Models(tiny.parent, {"tiny": tiny})
+    found = list(verify.verify_all(wanted, models, minutes=5))
     assert [one["status"] for one in found] == ["left out", "left out", "failed", "done"]
     assert "no such kind" in found[2]["said"]
     losses = found[3]["losses"]
@@ -39,8 +40,17 @@ def test_cases_that_fail_or_do_not_fit_here_are_recorded_and_the_rest_goes_on(ti
     assert measured["ratio"] > 0
 
 
+def test_a_model_that_cannot_be_made_fails_its_cases_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    models = verify.Models(tmp_path / "file", {})
+    wanted = [Case(size="tiny"), Case(size="tiny", attention="flash_attention_2")]
+    found = list(verify.verify_all(wanted, models, minutes=1))
+    assert found[0]["status"] == "failed"
+    assert len(found) == 2
+
+
 def test_no_time_left_is_said() -> None:
-    (one,) = verify.verify_all([Case(size="tiny")], {}, minutes=0)
+    (one,) = verify.verify_all([Case(size="tiny")], verify.Models(Path(), {}), minutes=0)
     assert (one["status"], one["why"]) == ("left out", "no time left")
 
 
@@ -51,9 +61,14 @@ def test_every_path_is_among_the_cases() -> None:
     assert {case.optimizer for case in starter} == set(cases.OPTIMIZERS)
     assert {case.job for case in starter} == {"train", "merge", "chat"}
     assert {case.without for case in starter} == {"", *accelerations.NAMES}
+    assert {case.also for case in starter} == {"", *cases.COMPILED}
     assert {case.loss for case in starter} == {"auto", "whole"}
+    for lever in ("gradient_checkpointing", "offload_activations", "optimizer_in_backward"):
+        assert any(case.training.get(lever) for case in starter), lever
+    large = cases.of_size("8b", 64, every=False)
+    assert {case.job for case in large} == {"train", "merge", "chat"}
     assert len({case.name for case in starter}) == len(starter)
-    assert all(case.method != "full" for case in cases.of_size("8b", 64, every=False))
+    assert all(case.method != "full" for case in large)
 
 
 @pytest.mark.parametrize(("size", "billions"), [("1b", 1.24), ("8b", 8.03)])
