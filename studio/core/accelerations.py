@@ -8,19 +8,23 @@ import msgspec
 
 from studio.core.errors import StudioError
 
+COMPILER = "C++ compiler"
+"""Stands for the compiler of this machine among the packages that are there."""
 CAPABLE = (8, 0)
 """Compute capability from which cards have bfloat16, TF32 and FlashAttention 2."""
 
 
 class Acceleration(msgspec.Struct, frozen=True, kw_only=True):
     """One of them. `package` is the module that it needs beyond the studio's own, `on` the kind
-    of device that it is for: any, a processor or a card of `capability` or newer."""
+    of device that it is for: any, a processor or a card of `capability` or newer. One that isn't
+    `usual` comes in only where it was asked for."""
 
     name: str
     text: str
     on: str = "any"
     package: str = ""
     capability: tuple[int, int] = (0, 0)
+    usual: bool = True
 
 
 ALL = (
@@ -41,6 +45,19 @@ ALL = (
         name="layers",
         on="processor",
         text="Norms and gated layers keep their input alone.",
+    ),
+    Acceleration(
+        name="pieces",
+        on="processor",
+        package=COMPILER,
+        text="Norms, gates and rotary positions are compiled, once long runs earn it.",
+    ),
+    Acceleration(
+        name="regions",
+        on="card",
+        package="triton",
+        usual=False,
+        text="Each decoder layer is compiled by torch.",
     ),
     Acceleration(
         name="flash",
@@ -75,11 +92,12 @@ def why_off(
     off: Iterable[str],
     packages: Iterable[str],
     capability: tuple[int, int] | None,
+    also: Iterable[str] = (),
 ) -> str:
     """Why it doesn't come in on this machine, in words; "" where it does.
 
     `capability` is the card's, None where a processor computes; `packages` are those that are
-    there; `off` names the ones that were switched off.
+    there; `off` names the ones that were switched off, `also` those that were asked for.
     """
     if one.name in off:
         return "switched off"
@@ -89,17 +107,22 @@ def why_off(
         return "for a card"
     if capability is not None and capability < one.capability:
         return "the card is too old"
+    if not one.usual and one.name not in also:
+        return "not asked for"
     if one.package and one.package not in packages:
         return f"{one.package} isn't installed"
     return ""
 
 
 def chosen(
-    off: Iterable[str], packages: Iterable[str], capability: tuple[int, int] | None
+    off: Iterable[str],
+    packages: Iterable[str],
+    capability: tuple[int, int] | None,
+    also: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """The names of those that come in; the parameters as in `why_off`."""
-    off, packages = set(off), set(packages)
-    return tuple(one.name for one in ALL if not why_off(one, off, packages, capability))
+    off, packages, also = set(off), set(packages), set(also)
+    return tuple(one.name for one in ALL if not why_off(one, off, packages, capability, also))
 
 
 def names_in(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import torch
 from transformers import PreTrainedModel
 
-from studio.engine.fast import attention, layers
+from studio.engine.fast import attention, layers, rotary
 from studio.library import accelerations
 from studio.library.folders import Home
 
@@ -52,6 +52,9 @@ def put_on(model: PreTrainedModel, names: Collection[str]) -> None:
     """
     if "layers" in names:
         layers.put_on(model)
+        rotary.put_on(model)
+    else:
+        rotary.take_off(model)
     if "liger" not in names:
         return
     from liger_kernel.transformers import (  # type: ignore[import-not-found]

@@ -21,6 +21,8 @@ from studio.library import calibrations
 from studio.library.files import write_whole
 from studio.library.folders import JobFolder
 
+NEVER = -1
+
 
 class Decided(msgspec.Struct, frozen=True, kw_only=True):
     """What this machine decided for a run; a resumed run takes it over where it still can.
@@ -28,7 +30,9 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     `evaluation_tokens` is what an evaluation's batch holds where memory was too short for
     `micro_batch_tokens`; `roll_backs` counts how often the learning rate was halved.
     `accelerations` are those of core/accelerations.py that are at work; a run of an older studio
-    goes on without. `conditions` is what else the last digits depend on (conditions.py).
+    goes on without. `compiled_from` is the step from which on what is compiled is used
+    (compiling.py), NEVER where that was decided against, None before. `conditions` is what else
+    the last digits depend on (conditions.py).
     """
 
     device: str
@@ -44,6 +48,7 @@ class Decided(msgspec.Struct, frozen=True, kw_only=True):
     learning_rate: float
     attention: str = ""
     accelerations: tuple[str, ...] = ()
+    compiled_from: int | None = None
     evaluation_tokens: int = 0
     roll_backs: int = 0
     conditions: dict[str, str] = {}

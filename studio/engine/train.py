@@ -28,6 +28,7 @@ from studio.engine import (
 )
 from studio.engine.calibrate import Witness
 from studio.engine.checkpoint import Checkpoints, Progress
+from studio.engine.compiling import Compiling
 from studio.engine.control import CancelledByUserError, Control
 from studio.engine.data import Steps
 from studio.engine.held_out import BrokenOffError, HeldOut
@@ -84,6 +85,7 @@ class Training:
         self.saving = Saving(context, self.learner)
         self.held_out = HeldOut(context, self.learner, self.saving)
         self.progress = Progress(evaluated_step=0)
+        self.compiling = Compiling(context, self.learner, self.steps.total, control)
         self.speed = speed.Since(self.progress)
         self.spill = spill.watch(context.channel, ready.accelerator.device)
 
@@ -98,6 +100,7 @@ class Training:
         if not self._resume():
             self.saving.write(self.progress)
         self.saving.measure()
+        self.compiling.begin(self.progress.step)
         self.speed = speed.Since(self.progress)
         self.witness.began(self.ready, self.steps.epoch(self.progress.step))
         decided = msgspec.to_builtins(self.ready.decided)
@@ -204,7 +207,8 @@ class Training:
         start = time.perf_counter()
         chosen = [self.rows[index] for index in self.steps.of(self.progress.step)]
         try:
-            result = self.learner.step(chosen, self.progress.step)
+            with self.compiling.at_work(self.progress.step):
+                result = self.learner.step(chosen, self.progress.step)
         except rescue.HalfUpdatedError as error:
             self._put_back(str(error))
             return False
@@ -216,6 +220,7 @@ class Training:
         self.progress.peak_bytes = max(self.progress.peak_bytes, memory.peak())
         self._say_step(result, seconds)
         self.saving.after_step(seconds)
+        self.compiling.hear(self.progress.step, seconds)
         if self.spill:
             self.spill.hear(seconds, result.tokens)
         if wrong := self.learner.watchdog.hear(self.progress.step, result):

@@ -27,7 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     folder to look for models in, `language` empty for the system's. `guard` says when a run
     pauses by itself. `card` is the one that engines compute on: its UUID, its number or a part of
     its name; empty is the one with the most free memory. `without` names accelerations
-    (core/accelerations.py) that are switched off, with commas between them.
+    (core/accelerations.py) that are switched off, with commas between them, `also` those that are
+    wanted even where they don't come in by themselves.
     """
 
     theme: Theme = "system"
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     guard: Rules = Rules()
     card: str = ""
     without: str = ""
+    also: str = ""
 
 
 def load(home: Home) -> Settings:

@@ -32,6 +32,7 @@ def test_without_a_key_all_are_shown(home: Home) -> None:
         ["reserve", "512"],
         ["card", "auto"],
         ["without", "none"],
+        ["also", "none"],
         ["models-folder", "none"],
     ]
     assert not home.settings.exists()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from studio.core.accelerations import ALL, NAMES, chosen, names_in, why_off
+from studio.core.accelerations import ALL, COMPILER, NAMES, chosen, names_in, why_off
 from studio.core.errors import StudioError
 
 
 def test_a_processor_gets_what_needs_no_card() -> None:
-    assert chosen((), ("flash_attn", "liger_kernel"), None) == ("adapter", "head", "rows", "layers")
+    ours = ("adapter", "head", "rows", "layers")
+    assert chosen((), ("flash_attn", "liger_kernel"), None) == ours
+    assert chosen((), (COMPILER,), None) == (*ours, "pieces")
 
 
 def test_a_card_gets_what_it_can_do_and_what_is_installed() -> None:
@@ -24,6 +26,13 @@ def test_a_card_gets_what_it_can_do_and_what_is_installed() -> None:
     )
     assert chosen((), (), (9, 0)) == ("adapter", "head", "tf32", "segments")
     assert chosen((), everything, (7, 5)) == ("adapter", "head", "liger", "segments")
+
+
+def test_what_is_unusual_comes_in_where_it_is_asked_for() -> None:
+    assert "regions" not in chosen((), ("triton",), (8, 0))
+    assert "regions" in chosen((), ("triton",), (8, 0), also=("regions",))
+    assert "regions" not in chosen(("regions",), ("triton",), (8, 0), also=("regions",))
+    assert "regions" not in chosen((), (), (8, 0), also=("regions",))
 
 
 def test_each_has_one_switch_and_says_why_it_is_off() -> None:

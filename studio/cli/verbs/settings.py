@@ -84,7 +84,7 @@ def _folder(text: str) -> str:
     return str(path)
 
 
-def _without(text: str) -> str:
+def _names(text: str) -> str:
     return "" if text.lower() == "none" else ",".join(accelerations.names_in(text))
 
 
@@ -113,7 +113,14 @@ KEYS = {
         f"none|{','.join(accelerations.NAMES)}",
         "accelerations that are switched off, to compare or when one fails; the doctor lists them",
         "without",
-        _without,
+        _names,
+        False,
+    ),
+    "also": Key(
+        f"none|{','.join(accelerations.NAMES)}",
+        "accelerations that are wanted even where they don't come in by themselves",
+        "also",
+        _names,
         False,
     ),
     "models-folder": Key(

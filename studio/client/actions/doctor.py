@@ -127,12 +127,13 @@ def _cards(machine: Machine) -> Iterator[Finding]:
 
 
 def _accelerations(home: Home, machine: Machine) -> Finding:
-    off, packages = accelerations.switched_off(home), accelerations.packages()
+    off, also = accelerations.switched_off(home), accelerations.asked_for(home)
+    packages = accelerations.packages()
     capability = machine.gpu.compute_capability or (0, 0) if machine.gpu else None
     on: list[str] = []
     waiting: list[str] = []
     for one in ALL:
-        why = why_off(one, off, packages, capability)
+        why = why_off(one, off, packages, capability, also)
         (waiting if why else on).append(f"{one.name} ({why})" if why else f"{one.name}: {one.text}")
     text = " ".join(on) + (f" Not here: {', '.join(waiting)}." if waiting else "")
     return Finding(name="accelerations", status="ok", text=text.strip())

@@ -35,7 +35,10 @@ class Linear(PlainLinear):
 def forward_of(
     layer: Any, plain: Callable[..., torch.Tensor], x: torch.Tensor, *args: Any, **kwargs: Any
 ) -> torch.Tensor:
-    """The layer's result, by PEFT's own `plain` where this file's way doesn't apply."""
+    """The layer's result, by PEFT's own `plain` where this file's way doesn't apply. Where torch
+    compiles the layer it joins these operations by itself."""
+    if torch.compiler.is_compiling():
+        return plain(x, *args, **kwargs)
     base = frozen(layer.get_base_layer())
     if base is None or args or kwargs or not _plain(layer, x):
         return plain(x, *args, **kwargs)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import silu
 
-from studio.engine.fast import made
+from studio.engine.fast import made, native
 
 _TOKENS = 7
 _NEAR = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 1e-2}
@@ -49,12 +49,20 @@ def gate(gates: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 
 def _normed(x: torch.Tensor, root: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    if found := native.run("normed", _rows(x), _rows(root), weight):
+        return found[0].view(x.shape)
     # numbers of two widths in one operation take ten times as long on a processor
     return x.to(torch.float32, copy=True).mul_(root).to(x.dtype).mul_(weight)
 
 
 def _gated(gates: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    if found := native.run("gated", _rows(gates), _rows(values)):
+        return found[0].view(gates.shape)
     return silu(gates).mul_(values)
+
+
+def _rows(x: torch.Tensor) -> torch.Tensor:
+    return x.reshape(-1, x.shape[-1])
 
 
 class _Norm(torch.autograd.Function):
@@ -62,6 +70,11 @@ class _Norm(torch.autograd.Function):
     def forward(
         ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        if found := native.run("norm", _rows(x), weight, native.number(epsilon)):
+            result, root = found[0].view(x.shape), found[1].view(*x.shape[:-1], 1)
+            ctx.save_for_backward(x, root, weight)
+            ctx.mark_non_differentiable(root)
+            return result, root
         length: torch.Tensor = torch.linalg.vector_norm(x.float(), 2, -1, True)
         root = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
         ctx.save_for_backward(x, root, weight)
@@ -71,6 +84,9 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, root, weight = ctx.saved_tensors
+        parts = _rows(x), _rows(root), weight, _rows(gradients[0])
+        if not ctx.needs_input_grad[1] and (found := native.run("norm_backward", *parts)):
+            return found[0].view(x.shape), None, None
         narrow, above = x.to(torch.float32, copy=True).mul_(root), gradients[0]
         for_weight = None
         if ctx.needs_input_grad[1]:
@@ -92,6 +108,8 @@ class _Gate(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         gates, values = ctx.saved_tensors
         above = gradients[0]
+        if found := native.run("gate_backward", _rows(gates), _rows(values), _rows(above)):
+            return found[0].view(gates.shape), found[1].view(values.shape)
         for_gates = torch.ops.aten.silu_backward(above * values, gates)
         return for_gates, silu(gates).mul_(above)
 

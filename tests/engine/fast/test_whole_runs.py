@@ -47,7 +47,7 @@ def test_the_same_is_learnt_without_any(
 ) -> None:
     wanted = recipe(tiny_model, name, epochs=1, **how)
     fast, fast_held_out, decided = course(home, wanted)
-    assert set(decided["accelerations"]) == {"adapter", "head", "rows", "layers"}
+    assert set(decided["accelerations"]) - {"pieces"} == {"adapter", "head", "rows", "layers"}
     assert decided["packing"]
     settings.save(home, settings.Settings(without=",".join(accelerations.NAMES)))
     plain, held_out, decided = course(home, padded(wanted))

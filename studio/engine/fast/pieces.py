@@ -1,0 +1,57 @@
+"""The element-wise parts of layers, each a plain function of tensors without a gradient of its own.
+
+They are computed as they stand here, operation by operation, or in one pass over memory where
+they were compiled (compiled.py): the same mathematics, fewer roundings to 16 bits in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import silu
+
+Piece = Callable[..., tuple[torch.Tensor, ...]]
+
+
+def norm(
+    x: torch.Tensor, weight: torch.Tensor, epsilon: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The root mean square norm of rows, and what each row was multiplied by, of shape (rows, 1);
+    `epsilon` has one value."""
+    root = x.float().square().mean(-1, keepdim=True).add(epsilon).rsqrt()
+    return (x.float() * root).to(x.dtype) * weight, root
+
+
+def normed(x: torch.Tensor, root: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor]:
+    """The norm once more, from its root."""
+    return ((x.float() * root).to(x.dtype) * weight,)
+
+
+def norm_backward(
+    x: torch.Tensor, root: torch.Tensor, weight: torch.Tensor, above: torch.Tensor
+) -> tuple[torch.Tensor]:
+    """The gradient of the norm's input."""
+    narrow, wide = x.float() * root, (above * weight).float()
+    share = (wide * narrow).mean(-1, keepdim=True)
+    return (((wide - narrow * share) * root).to(x.dtype),)
+
+
+def gated(gates: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor]:
+    """silu(gates) * values."""
+    return (silu(gates) * values,)
+
+
+def gate_backward(
+    gates: torch.Tensor, values: torch.Tensor, above: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The gradients of both."""
+    return torch.ops.aten.silu_backward(above * values, gates), silu(gates) * above
+
+
+def rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor]:
+    """`x` (rows, heads, width) turned by its row's angles, (rows, 1, width) each."""
+    half = x.shape[-1] // 2
+    first = x[..., :half] * cos[..., :half] - x[..., half:] * sin[..., :half]
+    second = x[..., half:] * cos[..., half:] + x[..., :half] * sin[..., half:]
+    return (torch.cat((first, second), -1),)
