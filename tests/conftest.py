@@ -62,9 +62,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def starter_model() -> Path:
     """The real starter model's folder, made once by the studio itself and kept for later runs."""
-    cache = Home(_cache() / "home").make()
+    cache = Home(cache_folder() / "home").make()
     model = cache.models / STARTER
-    lock = Lock(_cache() / "starter.lock")
+    lock = Lock(cache_folder() / "starter.lock")
     while not lock.acquire():  # another run of the tests is making it
         time.sleep(0.2)
     try:
@@ -75,7 +75,7 @@ def starter_model() -> Path:
     return model
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """Outside of what git sees: FINETUNE_STUDIO_TEST_CACHE, or beside the environment's own."""
     named = os.environ.get("FINETUNE_STUDIO_TEST_CACHE")
     folder = Path(named) if named else ROOT / ".venv" / "test-cache"

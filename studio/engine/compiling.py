@@ -26,7 +26,7 @@ from studio.library import accelerations
 from studio.library.files import sweep_abandoned, whole_folder
 from studio.library.folders import Home
 
-LONG_SECONDS = 600.0
+LONG_SECONDS = 1200.0
 """Less than this left of a run doesn't earn what compiling takes."""
 WARM_STEPS = 1
 """Steps whose time says little, kernels being warmed up."""

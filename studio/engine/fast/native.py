@@ -19,7 +19,7 @@ def load(folder: Path) -> None:
     """Make the libraries of this folder known, `NAME-DTYPE.so` each. Raises RuntimeError."""
     for path in sorted(folder.glob("*.so")):
         name, _, dtype = path.stem.partition("-")
-        runner = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1)  # type: ignore[attr-defined]
+        runner = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1)
         _known[name, getattr(torch, dtype)] = runner
 
 

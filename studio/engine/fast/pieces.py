@@ -1,7 +1,7 @@
 """The element-wise parts of layers, each a plain function of tensors without a gradient of its own.
 
-They are computed as they stand here, operation by operation, or in one pass over memory where
-they were compiled (compiled.py): the same mathematics, fewer roundings to 16 bits in between.
+They are what compiler.py makes one pass over memory each of: the mathematics of layers.py and
+rotary.py, with fewer roundings to 16 bits in between.
 """
 
 from __future__ import annotations
@@ -37,15 +37,10 @@ def norm_backward(
     return (((wide - narrow * share) * root).to(x.dtype),)
 
 
-def gated(gates: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor]:
-    """silu(gates) * values."""
-    return (silu(gates) * values,)
-
-
 def gate_backward(
     gates: torch.Tensor, values: torch.Tensor, above: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The gradients of both."""
+    """The gradients of both factors of silu(gates) * values."""
     return torch.ops.aten.silu_backward(above * values, gates), silu(gates) * above
 
 
