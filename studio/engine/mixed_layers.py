@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,10 +41,16 @@ def mixed(
     What is dropped at random depends on the seed and the layer's name alone, so that the order of
     layers, and which others there are, change nothing.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(mix, layer))
+    with _drawn(mix, layer) if method(mix.method).random else nullcontext():
         a, b = _mixed(mix, pieces, rank)
     return _filled(a, rank, 0), _filled(b, rank, 1)
+
+
+@contextmanager
+def _drawn(mix: Mix, layer: str) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(mix, layer))
+        yield
 
 
 def seed_of(mix: Mix, layer: str) -> int:
