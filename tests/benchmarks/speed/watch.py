@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.5
 
 
 class Peak(threading.Thread):
