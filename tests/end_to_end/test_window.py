@@ -92,7 +92,7 @@ def test_from_launch_to_chat(window: Window, home: Home, rows: Path) -> None:
     window.click("Merge")
     window.wait_for(f"Merge {adapter.name}")
     window.click("Merge")
-    window.wait_for("Check against the live adapter", "Passed", seconds=120)
+    window.wait_for("Passport", "Passed", seconds=120)
     window.click("Close")
     (merged,) = [path for path in home.models.iterdir() if path.name.endswith("-merged")]
     assert models.usable(merged)
