@@ -29,7 +29,8 @@ from studio.ui.widgets import (
 
 FAILED = "What fails its check isn't pushed."
 NO_TOKEN = (
-    "No hub token is known: save one in Settings → Hugging Face token, then push from Exports so far."
+    "No hub token is known: save one in Settings → Hugging Face token, then push from Exports so "
+    "far."
 )
 BROKEN_OFF = "Cancelled. Push it again, and it goes on with the file where it stopped."
 _KEPT = "A repository that exists already keeps its own setting."
