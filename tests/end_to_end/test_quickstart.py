@@ -70,6 +70,8 @@ LEAST = {"F16": 0.995, "Q8_0": 0.98, "int4": 0.85}
 model; int4 is onnxruntime's."""
 
 
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # in peft
+@pytest.mark.usefixtures("warnings_expected")
 def test_its_exports_say_what_was_trained(done: Done) -> None:
     gguf_files.parts_are_there()
     bench = Bench(done.home, Path(done.result["adapter"]).name)
