@@ -181,15 +181,15 @@ def no_loss(passport: Passport) -> str:
     if passport.loss is not None:
         return ""
     if passport.loss_positions:
-        return f"No held-out loss: {passport.runtime} doesn't tell it. Agreement alone decides."
+        return f"No held-out loss: {passport.runtime} doesn't tell it. Agreement decides."
     if passport.kl_without_adapter is None:
         return (
             "No held-out loss: without an adapter there is no training that could be lost. "
-            "Agreement alone decides."
+            "Agreement decides."
         )
     return (
-        "No held-out loss: no rows that the adapter's run held out are here. Agreement alone "
-        "decides, and it has to be nearer to the live model than the bare base is."
+        "No held-out loss: no rows that the adapter's run held out are here. Agreement "
+        "decides, and being nearer to the adapter as trained than to another strength of it."
     )
 
 

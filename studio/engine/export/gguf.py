@@ -123,10 +123,10 @@ class Gguf:
     def _importance(self, source: Path, whole: Path, tick: Tick) -> Path | None:
         """What counts most on rows that the adapter learnt from, where it is wanted and known."""
         told = self._wanted.job.settings.get(IMPORTANCE, "auto")
-        run = adapters.facts(self._wanted.adapter).run if self._wanted.adapter else ""
-        rows = base_choice.trained_rows(self._wanted.home, run, importance.MOST_TOKENS)
         if told == "no" or (told == "auto" and not self._few_bits):
             return None
+        run = adapters.facts(self._wanted.adapter).run if self._wanted.adapter else ""
+        rows = base_choice.trained_rows(self._wanted.home, run, importance.MOST_TOKENS)
         if not rows or not base_choice.room(source):
             if told == "yes":
                 self._wanted.note(NO_ROWS)
