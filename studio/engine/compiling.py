@@ -8,7 +8,6 @@ decoder layer is, by torch (unverified).
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,25 +15,31 @@ from pathlib import Path
 import msgspec
 import torch
 
-from studio.engine import children, conditions
+from studio.engine import children, room
 from studio.engine.control import Control
 from studio.engine.decided import NEVER, remember
-from studio.engine.fast import compiler, native, pieces, regions
+from studio.engine.fast import compiler, libraries, native, regions
 from studio.engine.job import Context
 from studio.engine.learner import Learner
 from studio.library import accelerations
-from studio.library.files import sweep_abandoned, whole_folder
-from studio.library.folders import Home
 
 LONG_SECONDS = 1200.0
 """Less than this left of a run doesn't earn what compiling takes."""
 WARM_STEPS = 1
 """Steps whose time says little, kernels being warmed up."""
 TIMED_STEPS = 2
+NO_ROOM = (
+    "Too little memory is free to compile parts of the model; the run goes on without, and the "
+    "next start tries again."
+)
 
 
 class _LeavingError(Exception):
     """The run is to end or pause; nobody waits for a compiler then."""
+
+
+class _NoRoomError(Exception):
+    """There is too little memory for a compiler beside this run."""
 
 
 class Compiling:
@@ -50,6 +55,7 @@ class Compiling:
         self._regions = regions.of(learner.setup.model) if "regions" in names else None
         self._ours = "pieces" in names or self._regions is not None
         self._there = False
+        self._folders: list[Path] = []
 
     @property
     def _from(self) -> int | None:
@@ -60,13 +66,15 @@ class Compiling:
         what is there already or was asked for."""
         if not self._ours or self._from == NEVER:
             return
-        if self._from is None and (self._asked_for() or self._kept()):
-            self._decide(step)
         if self._from is not None:
             self._make()
+        elif (self._asked_for() or self._kept()) and self._make():
+            self._decide(step)
 
     def hear(self, done: int, seconds: float) -> None:
         """After so many steps, the last of which took these seconds."""
+        for folder in self._folders:
+            libraries.mark_used(folder)
         if not self._ours or self._from is not None:
             return
         self._seconds.append(seconds)
@@ -90,9 +98,14 @@ class Compiling:
         """Have it ready; where that can't be the run goes on without, and says so."""
         try:
             if self._regions is None:
-                for name in self._formats():
-                    native.load(kept(self._context.home, name) or self._compile(name))
+                for folder in [self._libraries(name) for name in self._formats()]:
+                    native.load(folder)
+                    self._folders.append(folder)
         except _LeavingError:
+            return False
+        except _NoRoomError:
+            self._ours = False
+            self._context.channel.note(NO_ROOM)
             return False
         except (OSError, RuntimeError) as error:
             print(f"compiling: {error!r}")
@@ -104,21 +117,29 @@ class Compiling:
         self._there = True
         return True
 
+    def _libraries(self, name: str) -> Path:
+        folder = libraries.kept(self._context.home, name) or self._compile(name)
+        libraries.mark_used(folder)
+        return folder
+
     def _compile(self, name: str) -> Path:
+        if room.spare(torch.device("cpu")) < compiler.PEAK_BYTES:
+            raise _NoRoomError
         self._context.channel.stage("Compiling parts of the model")
-        target, begun = _place(self._context.home, name), time.monotonic()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        sweep_abandoned(target.parent)
-        with whole_folder(target) as folder:
+        begun = time.monotonic()
+
+        def write(folder: Path) -> None:
             command = children.python("-m", compiler.__name__, folder, name)
             status, last = children.run(command, lambda line: None, self._listen)
             if status:
                 raise RuntimeError("\n".join(last))
+
+        made = libraries.keep(self._context.home, name, write)
         seconds = time.monotonic() - begun
         self._context.channel.note(
             f"Compiled parts of the model for this machine ({seconds:.0f} s)."
         )
-        return target
+        return made
 
     def _listen(self) -> None:
         self._control.listen()
@@ -137,26 +158,10 @@ class Compiling:
 
     def _kept(self) -> bool:
         home = self._context.home
-        return self._regions is None and all(kept(home, name) for name in self._formats())
+        return self._regions is None and all(libraries.kept(home, name) for name in self._formats())
 
     def _formats(self) -> list[str]:
         """Number formats that numbers travel in between layers."""
         setup = self._learner.setup
         weights = next(setup.model.parameters()).dtype
         return sorted({setup.decided.dtype, str(weights).removeprefix("torch.")})
-
-
-def kept(home: Home, dtype: str) -> Path | None:
-    """The folder of the libraries that were compiled for this machine before, if they are there."""
-    place = _place(home, dtype)
-    return place if place.is_dir() else None
-
-
-def _place(home: Home, dtype: str) -> Path:
-    """Another one for another processor, torch or text of the pieces."""
-    told = hashlib.sha256()
-    for module in (pieces, compiler):
-        told.update(Path(str(module.__file__)).read_bytes())
-    words = (torch.__version__, conditions.processor(), torch.backends.cpu.get_cpu_capability())
-    told.update("|".join(words).encode())
-    return home.cache / "compiled" / f"{dtype}-{told.hexdigest()[:16]}"

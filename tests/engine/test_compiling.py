@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +17,8 @@ from studio.core import commands
 from studio.core import events as ev
 from studio.core.recipe import LoraPart
 from studio.engine import children, compiling, decided, train
-from studio.engine.fast import compiler, layers, native, regions, rotary
+from studio.engine.fast import compiler, layers, libraries, native, regions, rotary
 from studio.library import accelerations, settings
-from studio.library.files import whole_folder
 from studio.library.folders import Home, JobFolder
 from tests.conftest import cache_folder
 from tests.engine.making import context_of, losses, recipe, run_folder, said, told
@@ -27,29 +28,29 @@ pytestmark = pytest.mark.skipif(not accelerations.compiler(), reason="there is n
 
 
 @pytest.fixture(scope="module")
-def libraries() -> Path:
+def made() -> Path:
     """Compiled once, and again where their source, torch or the processor is another."""
-    place = compiling._place(Home(cache_folder() / "home"), FORMAT)
-    if not place.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with whole_folder(place) as folder:
-            command = children.python("-m", compiler.__name__, folder, FORMAT)
-            status, last = children.run(command, lambda line: None, lambda: None)
-            assert not status, last
-    return place
+    home = Home(cache_folder() / "home")
+
+    def write(folder: Path) -> None:
+        command = children.python("-m", compiler.__name__, folder, FORMAT)
+        status, last = children.run(command, lambda line: None, lambda: None)
+        assert not status, last
+
+    return libraries.kept(home, FORMAT) or libraries.keep(home, FORMAT, write)
 
 
 @pytest.fixture
-def known(libraries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def known(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "_known", {})
-    native.load(libraries)
+    native.load(made)
 
 
 @pytest.fixture
-def ready_home(home: Home, libraries: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def ready_home(home: Home, made: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home that has the libraries already."""
     monkeypatch.setattr(native, "_known", {})
-    shutil.copytree(libraries, compiling._place(home, FORMAT))
+    shutil.copytree(made, libraries.place_of(home, FORMAT))
     return home
 
 
@@ -59,8 +60,8 @@ def both_ways(work: Callable[[], list[torch.Tensor]]) -> Iterator[tuple[torch.Te
         yield from zip(plain, work(), strict=True)
 
 
-def test_nothing_is_left_beside_the_libraries_and_no_process_stays(libraries: Path) -> None:
-    names = {path.name.partition("-")[0] for path in libraries.iterdir()}
+def test_nothing_is_left_beside_the_libraries_and_no_process_stays(made: Path) -> None:
+    names = {path.name.partition("-")[0] for path in made.iterdir()}
     assert names == {"norm", "normed", "norm_backward", "gate_backward", "rotated"}
     running = [child.name() for child in psutil.Process().children(recursive=True)]
     assert not [name for name in running if "g++" in name or "cc1plus" in name]
@@ -108,13 +109,13 @@ def test_a_run_learns_the_same_from_its_first_step_on(
 
 
 def test_a_long_run_is_compiled_in_its_middle_and_resumes_to_the_bit(
-    home: Home, libraries: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    home: Home, made: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled = []
 
     def compile_(self: compiling.Compiling, name: str) -> Path:
         compiled.append(name)
-        return libraries
+        return made
 
     monkeypatch.setattr(native, "_known", {})
     monkeypatch.setattr(compiling.Compiling, "_compile", compile_)
@@ -146,6 +147,34 @@ def test_a_short_run_is_not_and_a_compiler_that_fails_ends_nothing(
     found, from_step = course(home, wanted)
     assert from_step == decided.NEVER
     assert len(found) == 5
+
+
+def test_without_memory_for_it_a_run_goes_on_and_the_next_one_tries_again(
+    home: Home, made: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = recipe(tiny_model, epochs=1, dtype=FORMAT)
+    settings.save(home, settings.Settings(also="pieces"))
+    monkeypatch.setattr(native, "_known", {})
+    with monkeypatch.context() as short:
+        short.setattr(compiler, "PEAK_BYTES", 1 << 60)
+        short.setattr(compiling, "LONG_SECONDS", 0.0)
+        folder = run_folder(home, wanted)
+        train.run(context_of(home, folder))
+    assert len(losses(folder)) == 5
+    told_of = [note.text for note in said(folder, ev.Note) if "memory" in note.text]
+    assert told_of == [compiling.NO_ROOM]
+    assert decided.decided_before(JobFolder(folder)).compiled_from is None  # type: ignore[union-attr]
+
+    monkeypatch.setattr(compiling.Compiling, "_compile", lambda self, name: made)
+    _, from_step = course(home, wanted)
+    assert from_step == 0
+
+
+def test_libraries_stay_as_long_as_a_run_uses_them(ready_home: Home, tiny_model: Path) -> None:
+    place = libraries.place_of(ready_home, FORMAT)
+    os.utime(place, (0, 0))
+    course(ready_home, recipe(tiny_model, epochs=1, dtype=FORMAT))
+    assert time.time() - place.stat().st_mtime < libraries.UNUSED_SECONDS
 
 
 def test_whole_layers_are_compiled_and_put_back(tiny_model: Path) -> None:

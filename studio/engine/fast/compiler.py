@@ -20,6 +20,8 @@ from torch import nn
 
 from studio.engine.fast import pieces
 
+PEAK_BYTES = 850 * 1024**2
+"""What this process and the compiler under it take together, as measured."""
 ROWS, WIDTH, HEADS = 1000, 576, 9
 """Sizes to try with; unequal, since equal ones would be taken for the same."""
 
