@@ -130,16 +130,19 @@ def chatted(home: Home, case: Case, model: Path) -> dict[str, Any]:
 
 
 def force(home: Home, case: Case) -> None:
-    """What no recipe asks for is asked for here."""
+    """What no recipe asks for is asked for here, also what comes in on cards alone."""
     if case.without or case.also:
         settings.save(home, settings.Settings(without=case.without, also=case.also))
     if case.loss == "whole":
         setattr(loss, "take_apart", lambda model: None)  # noqa: B010
-    if case.attention:
+    if case.attention or case.also == "regions":
         decide: Callable[..., Decided] = getattr(setup, "decide")  # noqa: B009
 
         def forced(*arguments: Any) -> Decided:
-            return msgspec.structs.replace(decide(*arguments), attention=case.attention)
+            found = decide(*arguments)
+            names = dict.fromkeys((*found.accelerations, *case.also.split()))
+            kind = case.attention or found.attention
+            return msgspec.structs.replace(found, attention=kind, accelerations=tuple(names))
 
         setattr(setup, "decide", forced)  # noqa: B010
 

@@ -33,7 +33,7 @@ from tests.gpu.cases import Case
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate", "flash-attn", "triton")
-ONLY_ON_A_CARD = {"flash_attention_2", "flex_attention", "regions"}
+ONLY_ON_A_CARD = {"flash_attention_2", "flex_attention"}
 TOLD = 2000  # last characters of what a failed case printed
 
 
@@ -62,7 +62,7 @@ def unfit(case: Case) -> str:
         return ""
     if case.size in ("1b", "8b"):
         return "needs a card"
-    return "needs a card" if {case.attention, case.also} & ONLY_ON_A_CARD else ""
+    return "needs a card" if case.attention in ONLY_ON_A_CARD else ""
 
 
 class Models:
