@@ -11,6 +11,7 @@ import torch
 
 from studio.core.facts import Gpu, Machine
 from studio.engine import conditions
+from studio.engine.fast import slabs
 from studio.library import settings
 from studio.library.folders import Home
 
@@ -75,6 +76,7 @@ def free() -> None:
     """Give back what nothing refers to any more and what the allocators keep for later, and begin
     a new peak."""
     gc.collect()
+    slabs.clear()
     forget_peak()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:

@@ -18,6 +18,7 @@ from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from studio.core.sizing.offloading import LEAST
+from studio.engine.fast import slabs
 from studio.engine.loss import Keeping
 
 NOTHING_SAVED = (
@@ -89,11 +90,17 @@ class _Moving(saved_tensors_hooks):
     def __init__(self, moves: Callable[[torch.UntypedStorage], bool]) -> None:
         self._moves = moves
         self._known: dict[int, tuple[weakref.ref[torch.UntypedStorage], _Away]] = {}
+        self._apart = slabs.off()
         super().__init__(self._pack, _unpack)
 
-    def __exit__(self, *about: object) -> None:
+    def __enter__(self) -> None:
+        self._apart.__enter__()  # a storage goes whole, so each is to be one tensor's
+        super().__enter__()
+
+    def __exit__(self, *about: Any) -> None:
         self._known.clear()  # from now on the graph alone holds them
         super().__exit__(*about)
+        self._apart.__exit__(*about)
 
     def _pack(self, tensor: torch.Tensor) -> Any:
         if tensor.layout != torch.strided or not self._moves(tensor.untyped_storage()):

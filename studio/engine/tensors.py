@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
+from studio.engine.fast import slabs
+
 _MARK = "studio phase: "
 _MEMORY = "[memory]"
 
@@ -61,7 +63,8 @@ class Timeline:
 
     def run(self, action: Callable[[Callable[[str], None]], None]) -> None:
         """Run it; it says at the beginning of each phase which one that is."""
-        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        recording = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+        with slabs.off(), recording as recorded:
             action(_mark)
         results = recorded.profiler.kineto_results if recorded.profiler else None
         if results is not None:

@@ -15,7 +15,16 @@ from studio.core.errors import StudioError
 from studio.keeper import sweep
 
 COMMAND = "FINETUNE_STUDIO_ENGINE"
-_ENVIRONMENT = {"PYTHONUTF8": "1", "PYTHONFAULTHANDLER": "1"}
+_KERNELS = "128"
+"""Each is some 0.6 MB, made for one shape of tensors in about a millisecond. The libraries keep a
+thousand of them, which rows of ever new lengths fill; a layer needs fewer than a hundred."""
+ENVIRONMENT = {
+    "PYTHONUTF8": "1",
+    "PYTHONFAULTHANDLER": "1",
+    # https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html; and torch's before it
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": _KERNELS,
+    "LRU_CACHE_CAPACITY": _KERNELS,
+}
 
 
 def start(
@@ -39,7 +48,7 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=Path(studio.__file__).parent.parent,
-            env={**os.environ, **_ENVIRONMENT, **(environment or {}), sweep.MARK: mark},
+            env={**ENVIRONMENT, **os.environ, **(environment or {}), sweep.MARK: mark},
             start_new_session=True,
             creationflags=_windows_flags(),
         )

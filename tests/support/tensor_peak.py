@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
+
+from studio.engine.fast import slabs
 
 
 class TensorPeak(TorchDispatchMode):
@@ -27,6 +29,17 @@ class TensorPeak(TorchDispatchMode):
         self.peaks: dict[str, int] = {}
         self._mark = ""
         self._alive: dict[int, tuple[weakref.ref[torch.UntypedStorage], int]] = {}
+
+    def __enter__(self) -> Self:
+        """Kept tensors have memory of their own meanwhile, and are born and die alone."""
+        self._apart = slabs.off()
+        self._apart.__enter__()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        self._apart.__exit__(*raised)
 
     def hold(self, tensors: Iterable[torch.Tensor]) -> None:
         """Count tensors that were there before."""

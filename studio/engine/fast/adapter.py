@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from peft.tuners.lora import Linear as PlainLinear
 from torch import nn
-from torch.nn.functional import linear
 
+from studio.engine.fast import slabs
 from studio.engine.fast.dropout import dropped
 from studio.engine.fast.frozen import Frozen, frozen
 from studio.engine.fast.made import Made, origin
@@ -50,7 +50,8 @@ def _adapted(layer: Any, base: Frozen, x: torch.Tensor) -> torch.Tensor:
     into, out = layer.lora_A[name].weight, layer.lora_B[name].weight
     share = float(getattr(layer.lora_dropout[name], "p", 0.0)) if layer.training else 0.0
     scale = layer.scaling[name] / (1.0 - share)
-    result: torch.Tensor = _Adapted.apply(x, into, out, base, scale, share, origin(x))  # type: ignore[no-untyped-call]
+    how = scale, share, torch.is_grad_enabled()
+    result: torch.Tensor = _Adapted.apply(x, into, out, base, *how, origin(x))  # type: ignore[no-untyped-call]
     return result
 
 
@@ -87,16 +88,24 @@ class _Adapted(torch.autograd.Function):
         base: Frozen,
         scale: float,
         share: float,
+        learning: bool,
         made: Made | None,
     ) -> torch.Tensor:
         dtype = compute_dtype(x)
         rows = x.reshape(-1, x.shape[-1]).to(dtype)
         places = dropped(rows.numel(), share) if share else None
-        small = _without(rows, places) @ into.to(dtype).t()
-        bias = None if base.bias is None else base.bias.to(dtype)
-        result = linear(rows, base.weight(dtype), bias)
+        small = slabs.empty((len(rows), len(into)), dtype, rows.device)
+        torch.mm(_without(rows, places), into.to(dtype).t(), out=small)
+        weight = base.weight(dtype)
+        result = slabs.result((len(rows), len(weight)), dtype, rows.device)
+        if base.bias is None:
+            torch.mm(rows, weight.t(), out=result)
+        else:
+            torch.addmm(base.bias.to(dtype), rows, weight.t(), out=result)
         result.addmm_(small, (out * scale).to(dtype).t())
         kept = (rows,) if made is None else made.kept
+        if made is None and learning:
+            kept = (slabs.keep(rows),)
         ctx.save_for_backward(small, into, out, places, *kept)
         ctx.base, ctx.scale, ctx.shape, ctx.dtype = base, scale, x.shape, x.dtype
         ctx.again = None
@@ -120,7 +129,7 @@ class _Adapted(torch.autograd.Function):
             with _untouched(for_x, places):
                 for_x.addmm_(to_small, into.to(dtype))
             for_x = for_x.view(ctx.shape).to(ctx.dtype)
-        return for_x, for_into, for_out, None, None, None, None
+        return for_x, for_into, for_out, None, None, None, None, None
 
 
 def _rows(ctx: Any, kept: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:

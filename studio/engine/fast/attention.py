@@ -18,6 +18,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
+from studio.engine.fast import slabs
 from studio.engine.fast.adapter import compute_dtype
 
 NAME = "studio_rows"
@@ -114,10 +115,10 @@ class _Attend(torch.autograd.Function):
         spans: Spans,
         scaling: float,
     ) -> torch.Tensor:
-        ctx.save_for_backward(query, key, value)
+        ctx.save_for_backward(*map(slabs.keep, (query, key, value)))
         ctx.spans, ctx.scaling = spans, scaling
         lines, heads, length, _ = query.shape
-        result = query.new_empty((lines, length, heads, value.shape[-1]))
+        result = slabs.empty((lines, length, heads, value.shape[-1]), query.dtype, query.device)
         for line, start, end in spans:
             own = slice(line, line + 1), slice(None), slice(start, end)
             result[line, start:end] = _fused(query[own], key[own], value[own], scaling)

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import torch
 
+from studio.engine.fast import slabs
+
 
 def dropped(count: int, share: float) -> torch.Tensor:
     """The places among `count` values that dropout with this share sets to zero, ascending int32.
@@ -25,7 +27,8 @@ def dropped(count: int, share: float) -> torch.Tensor:
     while places[-1] <= count:  # hardly ever: six standard deviations were drawn
         more = _gaps(generator, enough, rate, count).cumsum(0, dtype=torch.int32) + places[-1]
         places = torch.cat([places, more])
-    return places[: int(torch.searchsorted(places, count, right=True))].sub_(1)
+    taken = int(torch.searchsorted(places, count, right=True))
+    return torch.sub(places[:taken], 1, out=slabs.empty((taken,), torch.int32, places.device))
 
 
 def _gaps(generator: np.random.Generator, gaps: int, rate: float, most: int) -> torch.Tensor:

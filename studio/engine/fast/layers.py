@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import silu
 
-from studio.engine.fast import made, native
+from studio.engine.fast import made, native, slabs
 
 _TOKENS = 7
 _NEAR = {torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 1e-2}
@@ -38,8 +38,9 @@ def put_on(model: nn.Module) -> int:
 
 def norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
     """Root mean square norm of the last dimension, in float32, as wide as `x` and `weight` are."""
-    result, root = _Norm.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
-    return made.mark(result, (x, root, weight), _normed)
+    kept = slabs.keep(x) if torch.is_grad_enabled() else x
+    result, root = _Norm.apply(x, kept, weight, epsilon)  # type: ignore[no-untyped-call]
+    return made.mark(result, (kept, root, weight), _normed)
 
 
 def gate(gates: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
@@ -66,16 +67,16 @@ def _rows(x: torch.Tensor) -> torch.Tensor:
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float
+        ctx: Any, x: torch.Tensor, kept: torch.Tensor, weight: torch.Tensor, epsilon: float
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if found := native.run("norm", _rows(x), weight, native.number(epsilon)):
             result, root = found[0].view(x.shape), found[1].view(*x.shape[:-1], 1)
-            ctx.save_for_backward(x, root, weight)
+            ctx.save_for_backward(kept, root, weight)
             ctx.mark_non_differentiable(root)
             return result, root
         length: torch.Tensor = torch.linalg.vector_norm(x.float(), 2, -1, True)
         root = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
-        ctx.save_for_backward(x, root, weight)
+        ctx.save_for_backward(kept, root, weight)
         ctx.mark_non_differentiable(root)
         return _normed(x, root, weight), root
 
@@ -83,17 +84,17 @@ class _Norm(torch.autograd.Function):
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, root, weight = ctx.saved_tensors
         parts = _rows(x), _rows(root), weight, _rows(gradients[0])
-        if not ctx.needs_input_grad[1] and (found := native.run("norm_backward", *parts)):
-            return found[0].view(x.shape), None, None
+        if not ctx.needs_input_grad[2] and (found := native.run("norm_backward", *parts)):
+            return found[0].view(x.shape), None, None, None
         narrow, above = x.to(torch.float32, copy=True).mul_(root), gradients[0]
         for_weight = None
-        if ctx.needs_input_grad[1]:
+        if ctx.needs_input_grad[2]:
             products = (above.float() * narrow).flatten(0, -2)
             for_weight = (products.new_ones(len(products)) @ products).to(weight.dtype)
         wide = (above * weight).float()
         share = (wide * narrow) @ wide.new_full((x.shape[-1],), 1.0 / x.shape[-1])
         for_x = wide.sub_(narrow.mul_(share[..., None])).mul_(root).to(x.dtype)
-        return for_x, for_weight, None
+        return for_x, None, for_weight, None
 
 
 class _Gate(torch.autograd.Function):
@@ -134,7 +135,9 @@ def _norm_forward(module: Any, x: torch.Tensor) -> torch.Tensor:
 
 
 def _gated_forward(module: Any, x: torch.Tensor) -> torch.Tensor:
-    product = gate(module.gate_proj(x), module.up_proj(x))
+    with slabs.results_kept():
+        gates, values = module.gate_proj(x), module.up_proj(x)
+    product = gate(gates, values)
     result: torch.Tensor = module.down_proj(product)
     return result
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from studio.engine.fast import native
+from studio.engine.fast import native, slabs
 
 _FUNCTION = "apply_rotary_pos_emb"
 _PLAIN = "_studio_plain"
@@ -45,7 +45,7 @@ class _Rotate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(cos, sin)
-        return _rotated(x, cos, sin)
+        return _rotated(x, cos, sin, kept=True)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -54,8 +54,11 @@ class _Rotate(torch.autograd.Function):
         return _rotated(gradients[0], cos, back), None, None
 
 
-def _rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Of the same layout as queries have: the heads of a token lie beside one another."""
+def _rotated(
+    x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor, kept: bool = False
+) -> torch.Tensor:
+    """Of the same layout as queries have: the heads of a token lie beside one another. Attention
+    keeps what is turned on the way forward."""
     x = x.transpose(1, 2)
     if x.shape[0] == cos.shape[0]:
         rows = x.reshape(-1, *x.shape[2:])
@@ -63,7 +66,8 @@ def _rotated(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Ten
         if made := native.run("rotated", rows, *angles):
             return made[0].view(x.shape).transpose(1, 2)
     cos, sin, half = cos.unsqueeze(2), sin.unsqueeze(2), x.shape[-1] // 2
-    turned = x * cos
+    new = slabs.empty if kept else torch.empty
+    turned = torch.mul(x, cos, out=new(x.shape, dtype=x.dtype, device=x.device))
     turned[..., :half].sub_(x[..., half:] * sin[..., :half])
     turned[..., half:].add_(x[..., :half] * sin[..., half:])
     return turned.transpose(1, 2)
