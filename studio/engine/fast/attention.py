@@ -1,12 +1,13 @@
 """Attention of packed rows on a processor: row by row, without scores between rows.
 
 transformers hands the rows' bounds through as `cu_seq_lens_q`. With packed rows torch's own fused
-attention computes the scores between them too, to throw them away. Row by row it is the quickest
-forwards, but takes two to five times as long backwards on a processor as the way below.
+attention computes the scores between them too, to throw them away. Row by row it takes two to five
+times as long backwards on a processor as the way below, and without a matrix unit longer forwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -23,11 +24,12 @@ from studio.engine.fast.adapter import compute_dtype
 
 NAME = "studio_rows"
 BLOCK = 128
+_STEP = 32
 _PROBE = BLOCK + 32
 # How far apart the logits may be, as a share: in 16 bits, and in 32.
 _NEAR = (0.03, 1e-4)
 
-Spans = tuple[tuple[int, int, int], ...]
+Lengths = tuple[int, ...]
 
 
 def register() -> None:
@@ -83,10 +85,10 @@ def attend(
     if attention_mask is not None or key.shape[2] != length or options.get("dropout"):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     scaling = options.get("scaling") or query.shape[-1] ** -0.5
-    spans = _spans(bounds, query.shape[0], length)
+    lengths = _lengths(bounds, query.shape[0])
     dtype = compute_dtype(query)
     query, key, value = (tensor.to(dtype) for tensor in (query, key, value))
-    result: torch.Tensor = _Attend.apply(query, key, value, spans, scaling)  # type: ignore[no-untyped-call]
+    result: torch.Tensor = _Attend.apply(query, key, value, lengths, scaling)  # type: ignore[no-untyped-call]
     return result, None
 
 
@@ -96,15 +98,22 @@ def _mask(**wanted: Any) -> torch.Tensor | None:
     return None if whole and wanted["q_length"] > 1 else sdpa_mask(**wanted)
 
 
-def _spans(bounds: torch.Tensor | None, lines: int, length: int) -> Spans:
-    """(line, first token, behind the last) of each row."""
+def _lengths(bounds: torch.Tensor | None, lines: int) -> Lengths | None:
+    """How many tokens each row of a packed line has; None where each line is one row."""
     if bounds is None or lines != 1:
-        return tuple((line, 0, length) for line in range(lines))
-    return tuple((0, first, behind) for first, behind in pairwise(bounds.tolist()))
+        return None
+    return tuple(behind - first for first, behind in pairwise(bounds.tolist()))
+
+
+def _rows(lengths: Lengths | None, *tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Of tensors (lines, heads, tokens, width), each row's (heads, tokens, width)."""
+    if lengths is None:
+        return zip(*tensors, strict=True)
+    return zip(*(tensor[0].split(lengths, 1) for tensor in tensors), strict=True)
 
 
 class _Attend(torch.autograd.Function):
-    """Causal attention within spans. Scores are computed again in the backward pass."""
+    """Causal attention within rows. Scores are computed again in the backward pass."""
 
     @staticmethod
     def forward(
@@ -112,99 +121,128 @@ class _Attend(torch.autograd.Function):
         query: torch.Tensor,
         key: torch.Tensor,
         value: torch.Tensor,
-        spans: Spans,
+        lengths: Lengths | None,
         scaling: float,
     ) -> torch.Tensor:
         ctx.save_for_backward(*map(slabs.keep, (query, key, value)))
-        ctx.spans, ctx.scaling = spans, scaling
+        ctx.lengths, ctx.scaling = lengths, scaling
         lines, heads, length, _ = query.shape
         result = slabs.empty((lines, length, heads, value.shape[-1]), query.dtype, query.device)
-        for line, start, end in spans:
-            own = slice(line, line + 1), slice(None), slice(start, end)
-            result[line, start:end] = _fused(query[own], key[own], value[own], scaling)
+        has_unit = query.dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
+        put = _put_fused if has_unit else _put_result
+        for row in _rows(lengths, query, key, value, result.transpose(1, 2)):
+            put(*row, scaling)
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value = ctx.saved_tensors
-        for_result = gradients[0].transpose(1, 2)
-        for_query, for_key, for_value = (torch.empty_like(t) for t in (query, key, value))
-        groups = key.shape[1]
-        for span in ctx.spans:
-            keys, values = _of(key, span), _of(value, span)
-            of_keys, of_values = torch.zeros_like(keys), torch.zeros_like(values)
-            for first, behind in _blocks(span):
-                queries = _grouped(query, span, first, behind, groups)
-                above = _grouped(for_result, span, first, behind, groups)
-                seen = keys[:, :behind]
-                weights = _weights(queries, seen, behind - first, ctx.scaling)
-                of_values[:, :behind] += weights.transpose(1, 2) @ above
-                scores = torch._softmax_backward_data(
-                    above @ values[:, :behind].transpose(1, 2), weights, -1, weights.dtype
-                )
-                scores *= ctx.scaling
-                _put(for_query, span, first, behind, scores @ seen)
-                of_keys[:, :behind] += scores.transpose(1, 2) @ queries
-            line, start, end = span
-            for_key[line, :, start:end] = of_keys
-            for_value[line, :, start:end] = of_values
-        return for_query, for_key, for_value, None, None
+        made = tuple(torch.empty_like(tensor) for tensor in (query, key, value))
+        for row in _rows(ctx.lengths, query, key, value, gradients[0].transpose(1, 2), *made):
+            _put_gradients(*row, ctx.scaling)
+        return *made, None, None
 
 
-def _fused(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float
-) -> torch.Tensor:
-    """torch's kernel on one row: (tokens, heads, width). Without a matrix unit it is quicker in
-    float32."""
-    width, wanted = query.shape[-1], value.shape[-1]
-    query, key = (pad(one, (0, max(0, wanted - width))) for one in (query, key))
-    value = pad(value, (0, max(0, width - wanted)))
-    if query.dtype != torch.bfloat16 or not torch.cpu._is_amx_tile_supported():
-        query, key, value = query.float(), key.float(), value.float()
-    attended, _ = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        query, key, value, 0.0, True, attn_mask=None, scale=scaling
-    )
-    made: torch.Tensor = attended[0, :, :, :wanted].transpose(0, 1)
-    return made
-
-
-def _blocks(span: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """Queries that are worked on together; none looks at keys behind its block."""
-    length = span[2] - span[1]
-    return [(first, min(first + BLOCK, length)) for first in range(0, length, BLOCK)]
-
-
-def _of(tensor: torch.Tensor, span: tuple[int, int, int]) -> torch.Tensor:
-    line, start, end = span
-    return tensor[line, :, start:end].contiguous()
-
-
-def _grouped(
-    tensor: torch.Tensor, span: tuple[int, int, int], first: int, behind: int, groups: int
-) -> torch.Tensor:
-    """Of shape (groups, heads of a group * tokens, width): heads that share their keys lie
-    behind each other, so that one product serves them."""
-    line, start, _ = span
-    part = tensor[line, :, start + first : start + behind]
-    return part.reshape(groups, -1, tensor.shape[-1])
-
-
-def _put(
-    target: torch.Tensor, span: tuple[int, int, int], first: int, behind: int, part: torch.Tensor
+def _put_fused(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    result: torch.Tensor,
+    scaling: float,
 ) -> None:
-    line, start, _ = span
-    heads, width = target.shape[1], target.shape[-1]
-    target[line, :, start + first : start + behind] = part.view(heads, behind - first, width)
+    """torch's kernel on one row, all (heads, tokens, width)."""
+    wide = max(query.shape[-1], value.shape[-1])
+    row = (_widened(tensor, wide)[None] for tensor in (query, key, value))
+    attended, _ = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        *row, 0.0, True, attn_mask=None, scale=scaling
+    )
+    result.copy_(attended[0, ..., : value.shape[-1]])
 
 
-def _weights(
-    queries: torch.Tensor, keys: torch.Tensor, tokens: int, scaling: float
-) -> torch.Tensor:
-    """The softmax of the scores; only the last `tokens` keys can lie behind a query."""
-    scores = torch.baddbmm(queries.new_empty(1), queries, keys.mT, beta=0, alpha=scaling)
-    corner = scores.view(keys.shape[0], -1, tokens, keys.shape[1])[..., -tokens:]
-    corner += _later(tokens, scores.dtype, scores.device)
-    return torch.softmax(scores, -1)  # in float32 within, rounded once
+def _put_result(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    result: torch.Tensor,
+    scaling: float,
+) -> None:
+    """The same where there is no matrix unit for 16 bits: quicker there, with scores and their
+    softmax in float32 as in torch's kernel. Two threads share heads more evenly than groups."""
+    groups, shared = key.shape[0], query.shape[0] // key.shape[0]
+    keys = key.float()[:, None].expand(-1, shared, -1, -1).flatten(0, 1).mT
+    value = value.contiguous()
+    for behind, queries, target in _blocks(query, result):
+        scores = _products(queries.float(), keys[..., :behind], scaling)
+        weights = _softmax_(scores, queries.shape[1]).to(value.dtype)
+        part = torch.bmm(weights.view(groups, -1, behind), value[:, :behind])
+        target.copy_(part.view(target.shape))
+
+
+def _put_gradients(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    of_result: torch.Tensor,
+    of_query: torch.Tensor,
+    of_key: torch.Tensor,
+    of_value: torch.Tensor,
+    scaling: float,
+) -> None:
+    """The gradients of one row, all (heads, tokens, width).
+
+    Heads that share their keys lie behind each other, so that one product serves them; and two
+    products are made as one: queries with keys and the result's gradient with values, and then
+    what each of them tells keys and values.
+    """
+    groups, length, width = key.shape
+    wide = max(width, value.shape[-1])
+    query, key, value, of_result = (_widened(one, wide) for one in (query, key, value, of_result))
+    keys_values = torch.cat((key, value))
+    gathered = torch.empty_like(keys_values)
+    for behind, queries, above, target in _blocks(query, of_result, of_query):
+        seen = keys_values[:, :behind]
+        sides = torch.cat((queries, above, queries)).view(3 * groups, -1, wide)
+        products = _products(sides[: 2 * groups], seen.mT, scaling)
+        weights, scores = products.chunk(2)
+        _softmax_(weights, queries.shape[1])
+        torch._softmax_backward_data(scores, weights, -1, scores.dtype, grad_input=scores)
+        part = torch.bmm(scores, seen[:groups])
+        target.copy_(part.view(queries.shape)[..., :width])
+        if behind == length:
+            torch.bmm(products.mT, sides[groups:], out=gathered)
+        else:
+            gathered[:, :behind].baddbmm_(products.mT, sides[groups:])
+    of_value.copy_(gathered[:groups, :, : of_value.shape[-1]])
+    of_key.copy_(gathered[groups:, :, :width])
+
+
+def _widened(tensor: torch.Tensor, width: int) -> torch.Tensor:
+    """With zeros behind, if it isn't as wide."""
+    return tensor if tensor.shape[-1] == width else pad(tensor, (0, width - tensor.shape[-1]))
+
+
+def _blocks(*tensors: torch.Tensor) -> Iterator[Any]:
+    """Queries that are worked on together, of each tensor, with the number of keys that they may
+    look at; the last ones first, so that memory for scores is used again."""
+    length = behind = tensors[0].shape[1]
+    count = -(-length // BLOCK)
+    size = -(-length // (count * _STEP)) * _STEP if length else 1
+    for block in reversed([*zip(*(tensor.split(size, 1) for tensor in tensors), strict=True)]):
+        if behind:
+            yield behind, *block
+        behind -= block[0].shape[1]
+
+
+def _products(left: torch.Tensor, right: torch.Tensor, factor: float) -> torch.Tensor:
+    return torch.baddbmm(left.new_empty(1), left, right, beta=0, alpha=factor)
+
+
+def _softmax_(scores: torch.Tensor, tokens: int) -> torch.Tensor:
+    """In place; only the last `tokens` keys can lie behind a query."""
+    behind = scores.shape[-1]
+    corner = scores.view(-1, tokens, behind).narrow(-1, behind - tokens, tokens)
+    corner.add_(_later(tokens, scores.dtype, scores.device))
+    return torch.softmax(scores, -1, out=scores)  # in float32 within, rounded once
 
 
 @lru_cache(maxsize=2 * BLOCK)

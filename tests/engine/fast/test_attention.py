@@ -16,21 +16,38 @@ from studio.engine.fast import attention
 from studio.engine.tasks.causal_lm import CausalLM, pack, pad
 
 LENGTHS = (5, 300, 1, 128, 129)
+WIDTHS = [(16, 16), (24, 8), (8, 24)]
+FORMATS = [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)]
+
+
+def drawn(
+    lines: int, tokens: int, dtype: torch.dtype, width: int = 16, values: int = 16
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Queries, keys and values, heads of a token side by side as models have them; and what the
+    result's gradient is."""
+    torch.manual_seed(0)
+    shapes = ((lines, tokens, 6, width), (lines, tokens, 2, width), (lines, tokens, 2, values))
+    inputs = [torch.randn(shape, dtype=dtype).transpose(1, 2) for shape in shapes]
+    above = torch.randn(lines, tokens, 6, values, dtype=dtype)
+    return [one.requires_grad_() for one in inputs], above
+
+
+def by_our_rows(
+    inputs: list[torch.Tensor], above: torch.Tensor, bounds: torch.Tensor | None
+) -> list[torch.Tensor]:
+    """The result and the gradients."""
+    module = torch.nn.Module()
+    got, _ = attention.attend(module, *inputs, None, cu_seq_lens_q=bounds, scaling=0.3)
+    return [got, *torch.autograd.grad(got, inputs, above)]
 
 
 def attended(
-    lengths: tuple[int, ...], dtype: torch.dtype
+    lengths: tuple[int, ...], dtype: torch.dtype, *widths: int
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """The result and the gradients: by rows of one line, and by torch's own of each row alone."""
-    torch.manual_seed(0)
-    total = sum(lengths)
-    shapes = ((1, 6, total, 16), (1, 2, total, 16), (1, 2, total, 16))
-    inputs = [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
-    above = torch.randn(1, total, 6, 16, dtype=dtype)
+    inputs, above = drawn(1, sum(lengths), dtype, *widths)
     bounds = torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32)
-    module = torch.nn.Module()
-    got, _ = attention.attend(module, *inputs, None, cu_seq_lens_q=bounds, scaling=0.3)
-    ours = [got, *torch.autograd.grad(got, inputs, above)]
+    ours = by_our_rows(inputs, above, bounds)
     pieces = []
     for first, behind in pairwise(bounds.tolist()):
         query, key, value = (tensor[:, :, first:behind] for tensor in inputs)
@@ -43,11 +60,57 @@ def attended(
     return ours, [plain, *torch.autograd.grad(plain, inputs, above)]
 
 
-@pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
-def test_rows_of_a_line_attend_as_if_alone(dtype: torch.dtype, near: float) -> None:
-    for ours, plain in zip(*attended(LENGTHS, dtype), strict=True):
-        apart = (ours.float() - plain.float()).norm() / plain.float().norm()
+def assert_near(some: list[torch.Tensor], others: list[torch.Tensor], near: float) -> None:
+    for one, other in zip(some, others, strict=True):
+        apart = (one.float() - other.float()).norm() / other.float().norm()
         assert float(apart.detach()) < near
+
+
+@pytest.mark.parametrize("widths", WIDTHS)
+@pytest.mark.parametrize(("dtype", "near"), FORMATS)
+def test_rows_of_a_line_attend_as_if_alone(
+    dtype: torch.dtype, near: float, widths: tuple[int, int]
+) -> None:
+    assert_near(*attended(LENGTHS, dtype, *widths), near)
+
+
+@pytest.mark.parametrize(("dtype", "near"), FORMATS)
+def test_a_long_row_attends_as_by_torchs_own(dtype: torch.dtype, near: float) -> None:
+    assert_near(*attended((1100,), dtype), near)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_lines_without_bounds_are_a_row_each(dtype: torch.dtype) -> None:
+    inputs, above = drawn(3, 140, dtype)
+    together = by_our_rows(inputs, above, None)
+    for line in range(3):
+        own = slice(line, line + 1)
+        alone = by_our_rows(
+            [one[own].detach().requires_grad_() for one in inputs], above[own], None
+        )
+        assert all(torch.equal(all_[own], one) for all_, one in zip(together, alone, strict=True))
+
+
+@pytest.mark.parametrize(("dtype", "near"), FORMATS)
+def test_torchs_kernel_and_the_way_without_a_matrix_unit_agree(
+    dtype: torch.dtype, near: float
+) -> None:
+    for widths in WIDTHS:
+        inputs, above = drawn(1, 200, dtype, *widths)
+        row = [one[0].detach() for one in inputs]
+        ways = attention._put_fused, attention._put_result
+        made = [torch.empty_like(above[0].transpose(0, 1)) for _ in ways]
+        for put, result in zip(ways, made, strict=True):
+            put(*row, result, 0.3)
+        assert_near(made[:1], made[1:], near)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_rows_give_the_same_bits(dtype: torch.dtype) -> None:
+    bounds = torch.tensor([0, *np.cumsum(LENGTHS)], dtype=torch.int32)
+    inputs, above = drawn(1, sum(LENGTHS), dtype)
+    first, again = (by_our_rows(inputs, above, bounds) for _ in range(2))
+    assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
 
 
 def by_rows(model: Path) -> tuple[CausalLM, CausalLM]:
