@@ -29,6 +29,7 @@ _PROBE = BLOCK + 32
 # How far apart the logits may be, as a share: in 16 bits, and in 32.
 _NEAR = (0.03, 1e-4)
 
+Tensors = tuple[torch.Tensor, ...]
 Lengths = tuple[int, ...]
 
 
@@ -105,7 +106,7 @@ def _lengths(bounds: torch.Tensor | None, lines: int) -> Lengths | None:
     return tuple(behind - first for first, behind in pairwise(bounds.tolist()))
 
 
-def _rows(lengths: Lengths | None, *tensors: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
+def _rows(lengths: Lengths | None, *tensors: torch.Tensor) -> Iterator[Tensors]:
     """Of tensors (lines, heads, tokens, width), each row's (heads, tokens, width)."""
     if lengths is None:
         return zip(*tensors, strict=True)
@@ -131,7 +132,7 @@ class _Attend(torch.autograd.Function):
         has_unit = query.dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
         put = _put_fused if has_unit else _put_result
         for row in _rows(lengths, query, key, value, result.transpose(1, 2)):
-            put(*row, scaling)
+            put(row, scaling)
         return result
 
     @staticmethod
@@ -139,35 +140,25 @@ class _Attend(torch.autograd.Function):
         query, key, value = ctx.saved_tensors
         made = tuple(torch.empty_like(tensor) for tensor in (query, key, value))
         for row in _rows(ctx.lengths, query, key, value, gradients[0].transpose(1, 2), *made):
-            _put_gradients(*row, ctx.scaling)
+            _put_gradients(row, ctx.scaling)
         return *made, None, None
 
 
-def _put_fused(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    result: torch.Tensor,
-    scaling: float,
-) -> None:
+def _put_fused(row: Tensors, scaling: float) -> None:
     """torch's kernel on one row, all (heads, tokens, width)."""
+    query, key, value, result = row
     wide = max(query.shape[-1], value.shape[-1])
-    row = (_widened(tensor, wide)[None] for tensor in (query, key, value))
+    given = (_widened(tensor, wide)[None] for tensor in (query, key, value))
     attended, _ = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-        *row, 0.0, True, attn_mask=None, scale=scaling
+        *given, 0.0, True, attn_mask=None, scale=scaling
     )
     result.copy_(attended[0, ..., : value.shape[-1]])
 
 
-def _put_result(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    result: torch.Tensor,
-    scaling: float,
-) -> None:
+def _put_result(row: Tensors, scaling: float) -> None:
     """The same where there is no matrix unit for 16 bits: quicker there, with scores and their
     softmax in float32 as in torch's kernel. Two threads share heads more evenly than groups."""
+    query, key, value, result = row
     groups, shared = key.shape[0], query.shape[0] // key.shape[0]
     keys = key.float()[:, None].expand(-1, shared, -1, -1).flatten(0, 1).mT
     value = value.contiguous()
@@ -178,22 +169,14 @@ def _put_result(
         target.copy_(part.view(target.shape))
 
 
-def _put_gradients(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    of_result: torch.Tensor,
-    of_query: torch.Tensor,
-    of_key: torch.Tensor,
-    of_value: torch.Tensor,
-    scaling: float,
-) -> None:
+def _put_gradients(row: Tensors, scaling: float) -> None:
     """The gradients of one row, all (heads, tokens, width).
 
     Heads that share their keys lie behind each other, so that one product serves them; and two
     products are made as one: queries with keys and the result's gradient with values, and then
     what each of them tells keys and values.
     """
+    query, key, value, of_result, of_query, of_key, of_value = row
     groups, length, width = key.shape
     wide = max(width, value.shape[-1])
     query, key, value, of_result = (_widened(one, wide) for one in (query, key, value, of_result))
