@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.support.leaks",
     "tests.support.nvml",
     "tests.support.keeping_fixtures",
+    "tests.support.workers",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent

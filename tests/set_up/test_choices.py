@@ -217,6 +217,8 @@ def test_the_tests_run_offscreen_and_in_the_clone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     handover.test(["-k", "architecture"])
-    assert started == [["-m", "pytest", "-k", "architecture"]]
+    handover.test([])
+    pytest_ = ["-m", "pytest"]
+    assert started == [[*pytest_, "-k", "architecture"], [*pytest_, "-n", "auto"]]
     assert os.environ["QT_QPA_PLATFORM"] == "offscreen"
     assert Path.cwd() == environment.ROOT

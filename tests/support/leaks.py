@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ def no_leaks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     _watch_qt()
     threads, pids = set(threading.enumerate()), set(psutil.pids())
     timers = {id(timer) for timer in _running(_timers, "isActive")}
-    ours = str(tmp_path_factory.getbasetemp())
+    ours = str(tmp_path_factory.getbasetemp()) + os.sep
     yield
 
     def left() -> list[str]:
