@@ -101,7 +101,7 @@ def test_torchs_kernel_and_the_way_without_a_matrix_unit_agree(
         ways = attention._put_fused, attention._put_result
         made = [torch.empty_like(above[0].transpose(0, 1)) for _ in ways]
         for put, result in zip(ways, made, strict=True):
-            put(*row, result, 0.3)
+            put((*row, result), 0.3)
         assert_near(made[:1], made[1:], near)
 
 
