@@ -1,4 +1,4 @@
-"""Tests on every core at once: a worker a core, kept to it, and the long files first.
+"""Tests on every core at once: a worker a core, kept to it.
 
 A worker and what it starts share one core, so that torch takes one thread and nobody's threads
 wait for a core that another test has. Where the system can't keep a process to a core (macOS,
@@ -15,9 +15,6 @@ import pytest
 ROOM = 3 << 30
 """Bytes of memory for each worker: what the largest training of the suite takes, and some."""
 
-LONG: tuple[str, ...] = ()
-"""Begun first, the longest before the others, so that no worker is left with one at the end."""
-
 
 def pytest_xdist_auto_num_workers() -> int:
     """What `-n auto` comes to; with one core or little memory none, and pytest does it alone."""
@@ -32,13 +29,6 @@ def pytest_configure(config: pytest.Config) -> None:
         cores = usable_cores()
         number = int(worker["workerid"].removeprefix("gw"))
         os.sched_setaffinity(0, {cores[number % len(cores)]})
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a worker, whose files are handed out in this order."""
-    if hasattr(config, "workerinput"):
-        place = {name: number for number, name in enumerate(LONG)}
-        items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONG)))
 
 
 def usable_cores() -> list[int]:
