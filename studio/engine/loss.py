@@ -18,9 +18,10 @@ from torch.utils.checkpoint import checkpoint
 
 from studio.engine.fast.adapter import compute_dtype
 
-# Logits at a time: on a processor what its caches hold, on a card what keeps it busy.
-CHUNK_VALUES = 1 << 23
-CARD_CHUNK_VALUES = 1 << 24
+# Logits at a time: what keeps a card or a frozen head's products busy; on a processor fewer where
+# they come again in float32. Shares are made in slices there that its caches hold.
+LARGE_CHUNK_VALUES, CHUNK_VALUES = 1 << 24, 1 << 23
+SLICE_VALUES = 1 << 21
 IGNORED = -100
 Keeping = Callable[[], AbstractContextManager[object]]
 """Makes a context that decides where the forward pass keeps what the backward pass needs."""
@@ -36,8 +37,8 @@ class Split:
         self.decoder = decoder
         self.head = head
         self.ahead = True
-        card = next(head.parameters()).is_cuda
-        self.chunk = max(16, (CARD_CHUNK_VALUES if card else CHUNK_VALUES) // vocabulary)
+        several = next(head.parameters()).is_cuda or _learns_nothing(head)
+        self.chunk = max(16, (LARGE_CHUNK_VALUES if several else CHUNK_VALUES) // vocabulary)
 
     def loss_sum(
         self, labels: torch.Tensor, keeping: Keeping = nullcontext, **inputs: torch.Tensor | None
@@ -113,8 +114,12 @@ def chunked_loss_sum(
 def _frozen(head: nn.Module, hidden: torch.Tensor) -> bool:
     """Whether the gradient may be made ahead of the backward pass. In float16 it may not: only
     there is it known by how much the loss is scaled, so that small values survive."""
-    plain = type(head) is nn.Linear and head.bias is None and not head.weight.requires_grad
-    return plain and compute_dtype(hidden) != torch.float16
+    return _learns_nothing(head) and compute_dtype(hidden) != torch.float16
+
+
+def _learns_nothing(head: nn.Module) -> bool:
+    plain = type(head) is nn.Linear and head.bias is None
+    return plain and not head.weight.requires_grad
 
 
 class _FrozenHead(torch.autograd.Function):
@@ -127,18 +132,23 @@ class _FrozenHead(torch.autograd.Function):
         dtype, learnt = compute_dtype(hidden), ctx.needs_input_grad[0]
         weight, rows = head.weight.to(dtype), hidden.to(dtype)
         room = min(chunk, len(rows)), weight.shape[0]
-        logits, shares = rows.new_empty(room), rows.new_empty(room, dtype=torch.float32)
+        wide = room[0] if rows.is_cuda else min(room[0], max(16, SLICE_VALUES // room[1]))
+        logits, shares = rows.new_empty(room), rows.new_empty((wide, room[1]), dtype=torch.float32)
         gradient = torch.empty_like(rows) if learnt else None
         total = torch.zeros((), dtype=torch.float32, device=rows.device)
         for start in range(0, len(rows), chunk):
             piece, wanted = rows[start : start + chunk], targets[start : start + chunk]
-            left, share = logits[: len(piece)], shares[: len(piece)]
-            torch.mm(piece, weight.t(), out=left)
-            torch.softmax(share.copy_(left), -1, out=share)
-            total += _missed(left, share, wanted)
+            made = logits[: len(piece)]
+            torch.mm(piece, weight.t(), out=made)
+            for left, targeted in zip(made.split(wide), wanted.split(wide), strict=True):
+                share = shares[: len(left)]
+                torch.softmax(share.copy_(left), -1, out=share)
+                total += _missed(left, share, targeted)
+                if gradient is not None:
+                    share[torch.arange(len(left), device=rows.device), targeted] -= 1
+                    left.copy_(share)
             if gradient is not None:
-                share[torch.arange(len(piece), device=rows.device), wanted] -= 1
-                torch.mm(left.copy_(share), weight, out=gradient[start : start + chunk])
+                torch.mm(made, weight, out=gradient[start : start + chunk])
         ctx.save_for_backward(gradient)
         ctx.dtype = hidden.dtype
         return total

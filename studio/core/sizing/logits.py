@@ -10,9 +10,9 @@ from studio.core.sizing.products import product
 from studio.core.sizing.shapes import Shapes
 from studio.core.sizing.tape import LOGITS, Tape, Value
 
-# Values of logits that the studio's loss makes at a time, on a card and on a processor
-# (engine/loss.py).
-CARD_CHUNK, CHUNK = 1 << 24, 1 << 23
+# Values of logits that the studio's loss makes at a time: on a card or of a frozen head, of one
+# that learns on a processor; and of their shares on a processor (engine/loss.py).
+LARGE_CHUNK, CHUNK, SLICE = 1 << 24, 1 << 23, 1 << 21
 _WIDE, _INDEX = 4, 8
 
 
@@ -60,12 +60,14 @@ class Tail:
         width = shapes.hidden
         size = self.learnt * width * hidden.width
         rows = tape.do(size, hidden.width, tape.pieces(hidden, (hidden.size,)))
-        chunk = min(self.learnt, max(16, self._room() // shapes.vocabulary))
+        frozen = not (plan.full or shapes.head_bias)
+        chunk = _rows(shapes, plan, self.learnt, frozen)
         logits, head = chunk * shapes.vocabulary, shapes.vocabulary * width
-        if not (plan.full or shapes.head_bias):
+        if frozen:
             made = tape.given(self.learnt * width * compute, compute)
             copied = made.size if compute != hidden.width else 0
-            self._above = hidden.size + rows.size + copied + logits * (compute + _WIDE)
+            shares = _slice(shapes, plan, chunk) * shapes.vocabulary * _WIDE
+            self._above = hidden.size + rows.size + copied + logits * compute + shares
             self._works = 0
             return tape.do(_WIDE, _WIDE, (rows,), (made,))
         copy = head * compute if compute != plan.weight_bytes else 0
@@ -99,9 +101,6 @@ class Tail:
         shares = tape.do(wide.size, wide.width, (wide,), keeps=True)
         return tape.do(_WIDE, _WIDE, (shares,), (shares,))
 
-    def _room(self) -> int:
-        return CARD_CHUNK if self._plan.on_gpu else CHUNK
-
 
 def whole(shapes: Shapes, plan: Plan) -> bool:
     """Whether all logits are there at once: as asked, or because they are capped or scaled."""
@@ -115,9 +114,21 @@ def evaluation(shapes: Shapes, plan: Plan) -> int:
     if whole(shapes, plan):
         several = 2 * wide + (wide if plan.compute_bytes == wide else 0)
         return tokens * shapes.vocabulary * several
-    room = CARD_CHUNK if plan.on_gpu else CHUNK
-    chunk = min(tokens, max(16, room // shapes.vocabulary))
-    recomputed = plan.full or shapes.head_bias
-    each = 2 * _WIDE if recomputed else plan.compute_bytes + _WIDE
-    rows = 0 if recomputed else tokens * shapes.hidden * plan.compute_bytes
-    return chunk * shapes.vocabulary * each + rows
+    frozen = not (plan.full or shapes.head_bias)
+    chunk = _rows(shapes, plan, tokens, frozen)
+    if not frozen:
+        return chunk * shapes.vocabulary * 2 * _WIDE
+    shares = _slice(shapes, plan, chunk) * _WIDE
+    rows = tokens * shapes.hidden * plan.compute_bytes
+    return shapes.vocabulary * (chunk * plan.compute_bytes + shares) + rows
+
+
+def _rows(shapes: Shapes, plan: Plan, most: int, frozen: bool) -> int:
+    """Tokens whose logits are there at once, of a head that is frozen or one that learns."""
+    values = LARGE_CHUNK if plan.on_gpu or frozen else CHUNK
+    return min(most, max(16, values // shapes.vocabulary))
+
+
+def _slice(shapes: Shapes, plan: Plan, chunk: int) -> int:
+    """Tokens of these whose shares are there at once."""
+    return chunk if plan.on_gpu else min(chunk, max(16, SLICE // shapes.vocabulary))
