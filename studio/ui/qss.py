@@ -130,8 +130,8 @@ QLineEdit:disabled, QComboBox:disabled {{ color: {mute}; background: transparent
   border-color: {line}; }}
 QLineEdit[problem="blocks"], QComboBox[problem="blocks"] {{ border-color: {err}; }}
 QLineEdit[problem="warns"], QComboBox[problem="warns"] {{ border-color: {warn}; }}
-QComboBox {{ padding-left: 11px; padding-right: 28px; }}
-QComboBox:focus {{ padding-left: 10px; padding-right: 27px; }}
+QComboBox {{ padding-left: 11px; padding-right: 4px; }}
+QComboBox:focus {{ padding-left: 10px; padding-right: 3px; }}
 QComboBox::drop-down {{ border: 0; width: 26px; }}
 QComboBox::down-arrow {{ image: none; width: 0; height: 0; }}
 QComboBox QAbstractItemView {{ background: {card}; border: 1px solid {line2}; padding: 4px;

@@ -151,6 +151,9 @@ def test_without_llama_cpp_it_is_offered_and_the_question_stays(
 ) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(files, "install", lambda session, parent, names: asked.append(list(names)))
+    page.open_chat(exported, [])
+    assert asked.pop() == [gguf_files.PART]
+    assert not page.talk.living
     page.sides.set_sides([exported])
     page.composer.edit.setPlainText("Hello")
     qtbot.keyClick(page.composer.edit, Qt.Key.Key_Return)

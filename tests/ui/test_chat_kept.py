@@ -150,7 +150,7 @@ def test_blind_answers_hide_who_said_them_until_they_are_revealed(
     qtbot.mouseClick(page.top.reveal, LEFT)
     cards = page.transcript.views[0].cards
     assert [card.name.text() for card in cards] == ["Bare model", "loud", "calm"]
-    assert "9.5 tokens/s" in cards[0].foot.text()
+    assert "9.5\N{NO-BREAK SPACE}tokens/s" in cards[0].foot.text()
     assert [card.foot.text().startswith("Voted best") for card in cards] == [False, True, False]
     assert "loud 9" in page.top.votes.text()
     assert not page.top.reveal.isVisible()

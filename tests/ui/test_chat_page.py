@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
@@ -15,6 +16,8 @@ from studio.core import events as ev
 from studio.library import adapters, jobs
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
+from studio.ui import app
+from studio.ui.main_window import MainWindow
 from studio.ui.pages.chat import ChatPage
 from studio.ui.pages.chat.answer_card import AnswerCard
 from studio.ui.session import Session
@@ -92,6 +95,23 @@ def test_nobody_to_talk_to_leads_to_the_wizard(
         click(qtbot, page.faces.empty.button)
     assert caught.args == ["new_run"]
     assert not page.composer.isVisible()
+
+
+def test_names_stand_whole_in_the_smallest_window(
+    home: Home, own_model: Path, session: Session, show: Show, qtbot: QtBot
+) -> None:
+    for font in app._fonts():
+        QFontDatabase.addApplicationFont(str(font))
+    own_model.rename(home.models / "SmolLM2-135M-Instruct")
+    window = MainWindow(session)
+    window.resize(window.minimumSize())
+    session.open_page.emit("chat")
+    show(window)
+    page = window.page("chat")
+    assert isinstance(page, ChatPage)
+    qtbot.waitUntil(lambda: bool(page.sides.model.value()), timeout=SOON)
+    boxes = [page.sides.model, *page.sides._boxes]
+    assert [box.shown_text() for box in boxes] == ["SmolLM2-135M-Instruct", "Bare model"]
 
 
 def test_base_beside_adapter_then_swap_stop_and_unload(

@@ -39,6 +39,7 @@ class LineEdit(QLineEdit):
         if icon_name:
             leading = self.ActionPosition.LeadingPosition
             self._sign = self.addAction(icon(icon_name, "mute", 16), leading)
+            self.setTextMargins(-8, 0, 0, 0)  # Qt keeps the padding between icon and text too
             theme().changed.connect(self._draw_icon)
 
     def _draw_icon(self) -> None:

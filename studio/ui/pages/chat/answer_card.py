@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QLayout, QSizePolicy, QWidget
 
 from studio.core.chats import Answer
 from studio.core.own_sets import Stars
 from studio.ui.pages.chat.rating import Correction, Thumbs
 from studio.ui.widgets import Card, ElidedLabel, ToolButton, label, restyle, row
+from studio.ui.widgets.flow import FlowLayout
 from studio.ui.widgets.markdown import MarkdownView
 
 _THOUGHTS: dict[Stars, str] = {"up": "Good", "down": "Bad", "": ""}
@@ -44,19 +45,8 @@ class AnswerCard(Card):
         self.text = MarkdownView()
         self.foot = label("", "mute", wrap=True)
         self.foot.setAlignment(Qt.AlignmentFlag.AlignVCenter)
-        tools = row(None, *self._tools(), spacing=2)
-        for tool in self._tools():
-            kept = tool.sizePolicy()
-            kept.setRetainSizeWhenHidden(True)
-            tool.setSizePolicy(kept)
         self.add(self.name, self.text, None)
-        if narrow:
-            self.add(self.foot, tools)
-        else:
-            below = row(spacing=8)
-            below.addWidget(self.foot, 1)
-            below.addLayout(tools)
-            self.add(below)
+        self.add(*self._narrow_foot() if narrow else self._wide_foot())
         self.refresh()
 
     @property
@@ -94,6 +84,21 @@ class AnswerCard(Card):
 
     def _tools(self) -> tuple[QWidget, ...]:
         return self.thumbs, self.pencil, self.copy
+
+    def _wide_foot(self) -> tuple[QLayout]:
+        for tool in self._tools():
+            kept = tool.sizePolicy()
+            kept.setRetainSizeWhenHidden(True)
+            tool.setSizePolicy(kept)
+        below = row(self.foot, *self._tools(), spacing=2)
+        below.setStretch(0, 1)
+        return (below,)
+
+    def _narrow_foot(self) -> tuple[QWidget, QLayout]:
+        tools = FlowLayout(spacing=2)
+        for tool in self._tools():
+            tools.addWidget(tool)
+        return self.foot, tools
 
     def _rate(self, rating: Stars) -> None:
         """A correction that is no longer called good is taken back with it."""
@@ -156,4 +161,4 @@ def _counted(answer: Answer) -> list[str]:
     parts = [f"{answer.tokens:,} token" + ("s" if answer.tokens != 1 else "")]
     if answer.tokens_per_second:
         parts.append(f"{answer.tokens_per_second:.1f} tokens/s")
-    return parts
+    return [part.replace(" ", "\N{NO-BREAK SPACE}") for part in parts]

@@ -63,7 +63,8 @@ class ChatPage(Page):
         self.sides.show_model(model)
         self.sides.set_sides([BARE, *adapters][:MOST])
         self.offers.look_for_adapters()
-        self.talk.open(model, [side for side in adapters if side], self.sampling.bits.value())
+        if self.files.usable(model, *adapters):
+            self.talk.open(model, [side for side in adapters if side], self.sampling.bits.value())
         self._show_state()
         self.composer.edit.setFocus()
 
