@@ -10,6 +10,9 @@ from studio.core.errors import StudioError
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 CHECKS = ("full", "quick", "none")
+IMPORTANCE = "importance"
+"""The setting that says whether rounding is weighed by what counts on training rows."""
+_COARSE_BELOW = 6.5
 
 
 class Quantization(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +23,11 @@ class Quantization(msgspec.Struct, frozen=True, kw_only=True):
     bits: float
     precision: str
     text: str = ""
+
+    @property
+    def coarse(self) -> bool:
+        """Whether so few bits are left that rounding gains by an importance matrix."""
+        return self.bits < _COARSE_BELOW
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +105,7 @@ FORMATS: tuple[Format, ...] = (
         module="gguf",
         quantizations=GGUF_KINDS,
         takes_system=True,
-        settings=("importance",),
+        settings=(IMPORTANCE,),
         parts=("gguf-converters", "llama-cpp"),
     ),
     Format(

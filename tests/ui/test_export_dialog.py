@@ -21,6 +21,7 @@ from studio.ui.pages.library import LibraryPage
 from studio.ui.pages.library.export.dialog import ExportDialog
 from studio.ui.pages.library.export.passport_view import PassportView
 from studio.ui.pages.library.export.push import BROKEN_OFF, FAILED, NO_TOKEN, PRIVATE, PushCard
+from studio.ui.pages.library.export.question import Question
 from studio.ui.session import Session
 from tests.fakes.hub import TOKEN, FakeHub, serving
 from tests.support.adapter_files import write_adapter
@@ -34,7 +35,9 @@ LEFT = Qt.MouseButton.LeftButton
 @pytest.fixture
 def adapter(home: Home, own_model: Path, tmp_path: Path) -> Path:
     source = write_adapter(tmp_path / "made elsewhere", size=0.5)
-    known = AdapterFacts(base=str(own_model), method="qlora", dataset="orders.jsonl")
+    known = AdapterFacts(
+        base=str(own_model), method="qlora", dataset="orders.jsonl", run="20261201-orders"
+    )
     return adapters.add(home, source, "Orders", known)
 
 
@@ -127,6 +130,61 @@ def test_every_format_has_a_card_and_its_own_choices(page: LibraryPage, qtbot: Q
     question.out.edit.setText("/somewhere/mine")
     question.choose("nf4")
     assert question.out.path() == "/somewhere/mine"
+
+
+def test_an_importance_matrix_is_offered_where_few_bits_gain_by_it(
+    page: LibraryPage, qtbot: QtBot
+) -> None:
+    question = opened(page, qtbot).question
+    switch = question.importance
+    question.choose("gguf")
+    assert not switch.isVisible()
+    assert "settings" not in question.choices()
+    question.kind.set_value("Q4_K_M")
+    assert switch.accessibleName() == "Importance matrix"
+    assert switch.accessibleDescription()
+    assert question.choices()["settings"] == {"importance": "yes"}
+    question.kind.setFocus()
+    qtbot.keyClick(question.kind, Qt.Key.Key_Tab)
+    assert switch.hasFocus()
+    qtbot.keyClick(switch, Qt.Key.Key_Space)
+    assert question.choices()["settings"] == {"importance": "no"}
+    question.kind.set_value("Q6_K")
+    assert not switch.isVisible()
+    assert "settings" not in question.choices()
+    question.choose("nf4")
+    assert not switch.isVisible()
+
+
+def test_no_importance_matrix_is_offered_without_rows_to_measure(
+    session: Session, own_model: Path, show: Show
+) -> None:
+    imported = AdapterFacts(name="Orders", base=str(own_model), method="lora")
+    question = Question(session, imported, [exporting.find("gguf")])
+    show(question)
+    question.kind.set_value("Q4_K_M")
+    assert not question.importance.isVisible()
+    assert question.choices() == {"check": "full", "quantization": "Q4_K_M"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"), [("safetensors", ""), ("gguf", "Orders-Q8_0.gguf"), ("adapter", None)]
+)
+def test_what_can_speak_by_itself_opens_in_chat(
+    page: LibraryPage, session: Session, tmp_path: Path, qtbot: QtBot, kind: str, file: str | None
+) -> None:
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "Orders-Q8_0.gguf").touch()
+    dialog = opened(page, qtbot)
+    dialog.exporting.format = exporting.find(kind)
+    result_face(dialog, folder, passport())
+    qtbot.waitUntil(dialog.outcome.open_button.isVisible)
+    assert dialog.outcome.talk.isVisible() == (file is not None)
+    if file is not None:
+        with qtbot.waitSignal(session.open_chat) as caught:
+            qtbot.mouseClick(dialog.outcome.talk, LEFT)
+        assert caught.args == [str(folder / file), []]
 
 
 def test_a_missing_part_is_offered_and_nothing_starts_without_it(

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from studio.core.errors import StudioError
+from studio.core.exporting import IMPORTANCE
 from studio.engine import base_choice, merged_files, streaming_merge
 from studio.engine.base_choice import Choice
 from studio.engine.export import Tick, Wanted, cards, gguf_notes
@@ -26,8 +27,6 @@ MERGED, CONVERTED = 0.3, 0.7
 
 COUNTED = 0.1
 """The bar's share of measuring what counts, before quantizing."""
-IMPORTANCE, IMPORTANCE_BELOW = "importance", 6.5
-"""The setting for it, and below how many bits it is done by itself."""
 NO_ROWS = (
     "Quantized without an importance matrix: there are no training rows of a run of this studio, "
     "or too little memory to read them."
@@ -61,7 +60,7 @@ class Gguf:
             self.precision = str(exact).removeprefix("torch.")
         self.live: Live | None = live_of(wanted, exact, self.choice)
         self._between = convert.outtype(self._kind) is None
-        self._few_bits = wanted.quantization.bits < IMPORTANCE_BELOW
+        self._few_bits = wanted.quantization.coarse
         self.bytes = self._most(wanted.quantization.bits)
 
     def write(self, folder: Path, tick: Tick) -> None:

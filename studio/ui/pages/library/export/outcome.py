@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
 from studio.core import exporting
+from studio.core.errors import StudioError
 from studio.core.passport import Example
-from studio.library import exports
+from studio.library import exports, gguf_files
 from studio.library.exports import ExportFacts
 from studio.library.folders import Home
 from studio.ui import format as say
@@ -30,6 +33,7 @@ class Outcome(QWidget):
         super().__init__()
         self._session = session
         self.known: ExportFacts | None = None
+        self._model = ""
         self.place = ElidedLabel("", "mono")
         self.facts_line = label("", "sub", wrap=True)
         self.gone = label(GONE, "warn")
@@ -56,37 +60,54 @@ class Outcome(QWidget):
         self.push.show_export(Path(known.out), known.passport)
         self._session.background(_look, self._session.home, known, done=partial(self._more, known))
 
-    def _more(self, known: ExportFacts, found: tuple[bool, tuple[Example, ...]]) -> None:
+    def _more(self, known: ExportFacts, found: _Found) -> None:
         if known is not self.known:
             return
-        there, examples = found
-        self._offer(there)
-        self.gone.setVisible(not there)
-        if examples:
-            self.passport.show_passport(known.passport, examples)
+        self._offer(found.there, found.model)
+        self.gone.setVisible(not found.there)
+        if found.examples:
+            self.passport.show_passport(known.passport, found.examples)
 
-    def _offer(self, there: bool) -> None:
+    def _offer(self, there: bool, model: str = "") -> None:
+        self._model = model
         self.open_button.setVisible(there)
         self.push.setVisible(there)
-        self.talk.setVisible(there and self.known is not None and self.known.kind == "safetensors")
+        self.talk.setVisible(bool(model))
 
     def _open_folder(self) -> None:
         if self.known is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(self.known.out))
 
     def _chat(self) -> None:
-        if self.known is not None:
-            self._session.open_chat.emit(self.known.out, [])
+        self._session.open_chat.emit(self._model, [])
 
 
-def _look(home: Home, known: ExportFacts) -> tuple[bool, tuple[Example, ...]]:
-    """Whether it is still there, and its examples; of one that has just been made, those that
-    were recorded meanwhile."""
-    there = known.there
+@dataclass(frozen=True)
+class _Found:
+    """Whether an export is still there, the model of it that can be talked with ("" for none), and
+    its examples."""
+
+    there: bool
+    model: str
+    examples: tuple[Example, ...]
+
+
+def _look(home: Home, known: ExportFacts) -> _Found:
+    """What there is now; of one that has just been made, the examples that were recorded
+    meanwhile."""
+    there, model = known.there, _model_of(known) if known.there else ""
     if not known.record:
         recorded = exports.listing(home, known.adapter)
         known = next((each for each in recorded if each.out == known.out), known)
-    return there, exports.examples(known)
+    return _Found(there, model, exports.examples(known))
+
+
+def _model_of(known: ExportFacts) -> str:
+    """Its folder, or its file; "" where it can't speak by itself."""
+    if known.kind == "gguf":
+        with contextlib.suppress(StudioError):
+            return str(gguf_files.find(known.out))
+    return known.out if known.kind == "safetensors" else ""
 
 
 def _facts(known: ExportFacts) -> str:

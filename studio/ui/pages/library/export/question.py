@@ -11,7 +11,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QWidget
 
 from studio.core import exporting
-from studio.core.exporting import Format
+from studio.core.exporting import Format, Quantization
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import free_path, legal_name
 from studio.ui import format as say
@@ -26,6 +26,8 @@ from studio.ui.widgets import (
     OptionCard,
     PathField,
     ScrollArea,
+    SettingRow,
+    Switch,
     column,
     label,
     row,
@@ -48,6 +50,7 @@ _BASES = (
     ("original", "The 16-bit original"),
     ("trained", "The 4-bit base it was trained on, in 16 bits"),
 )
+_IMPORTANCE = "Rounds with most care what counts on its training rows."
 _NO_ONTO = ("adapter", "nf4-adapter")
 
 
@@ -98,6 +101,9 @@ class Question(QWidget):
             found["dtype"] = self.kind.value()
         if self.format.takes_system and self.system.text().strip():
             found["system"] = self.system.text().strip()
+        if self._is_weighed():
+            asked = "yes" if self.importance.isChecked() else "no"
+            found["settings"] = {exporting.IMPORTANCE: asked}
         if self._has_two_bases():
             found["onto"] = self.onto.value()
         return found
@@ -128,7 +134,9 @@ class Question(QWidget):
         self.out = PathField("Folder to write to", folder=True)
         self.out.edit.returnPressed.connect(self.entered)
         self.kind = ComboBox("Number format", [("auto", "As the base")])
-        self.kind.currentIndexChanged.connect(lambda _: self._look())
+        self.kind.currentIndexChanged.connect(lambda _: self._kind_chosen())
+        self.importance = Switch("Importance matrix", on=True)
+        self._importance_row = SettingRow("Importance matrix", _IMPORTANCE, self.importance)
         self.onto = ComboBox("Base to build on", _BASES)
         self.system = LineEdit("System prompt", "", "none")
         self.check = ComboBox("Check", _CHECKS)
@@ -144,7 +152,8 @@ class Question(QWidget):
         self.disk = label("", "mute")
         inside = column(
             self.title, self.about, self.advice, self.part, where, self._kind_field,
-            self._onto_field, self._system_field, check, row(self.disk, None), None, spacing=12,
+            self._importance_row, self._onto_field, self._system_field, check,
+            row(self.disk, None), None, spacing=12,
         )  # fmt: skip
         inside.setContentsMargins(0, 2, margin, 2)
         made = QWidget()
@@ -168,6 +177,10 @@ class Question(QWidget):
         self._onto_field.setVisible(self._has_two_bases())
         self._system_field.setVisible(format.takes_system)
         self._suggest()
+        self._kind_chosen()
+
+    def _kind_chosen(self) -> None:
+        self._importance_row.setVisible(self._is_weighed())
         self._look()
 
     def _suggest(self) -> None:
@@ -182,16 +195,24 @@ class Question(QWidget):
     def _has_two_bases(self) -> bool:
         return self._facts.method == "qlora" and self.format.id not in _NO_ONTO
 
+    def _is_weighed(self) -> bool:
+        """Whether rounding can go by rows that a run here learnt from, and gains by it."""
+        chosen = self._quantization()
+        takes = exporting.IMPORTANCE in self.format.settings
+        return bool(takes and self._facts.run and chosen and chosen.coarse)
+
+    def _quantization(self) -> Quantization | None:
+        value = str(self.kind.value() or "")
+        return exporting.quantization(self.format, value) if self.format.quantizations else None
+
     def _look(self) -> None:
         """Ask in the background for the size, and for parts that are missing."""
         self.disk.setText("Working out its size")
         self.ready.emit(not self.format.parts)
         wanted = self.format
-        value = str(self.kind.value() or "")
-        quantization = exporting.quantization(wanted, value) if wanted.quantizations else None
-        dtype = value if wanted.dtypes else "auto"
+        dtype = str(self.kind.value()) if wanted.dtypes else "auto"
         self._session.background(
-            look, self._session.home, self._facts, wanted, quantization, dtype,
+            look, self._session.home, self._facts, wanted, self._quantization(), dtype,
             done=partial(self._seen, wanted),
         )  # fmt: skip
 
