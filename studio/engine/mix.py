@@ -17,9 +17,10 @@ from studio.core.events import Cancelled, Finished, Started
 from studio.core.mix_problems import Part, blocks
 from studio.core.mixing import Mix
 from studio.core.passport import FILE as PASSPORT
+from studio.core.passport import Passport
 from studio.engine import base_choice, mixed_adapter
 from studio.engine.job import Context
-from studio.engine.mix_check import Checked, Trial
+from studio.engine.mix_check import Trial
 from studio.engine.telling import Teller, Unwanted
 from studio.library import adapter_files, adapters, mixing, targets
 from studio.library.files import remove_folder, whole_folder, write_whole
@@ -103,7 +104,7 @@ def _written(recipe: Mix, scratch: Path, teller: Teller) -> Iterator[float]:
 
 def _tried(
     context: Context, job: Job, recipe: Mix, scratch: Path, base: Path, teller: Teller
-) -> tuple[Checked | None, Any]:
+) -> tuple[Passport | None, Any]:
     teller.say("Loading the model", MIX_SHARE)
     trial = Trial(base, recipe)
     end = CHECK_SHARE if job.score else 1.0

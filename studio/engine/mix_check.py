@@ -11,6 +11,7 @@ import msgspec
 import torch
 
 from studio.core.mixing import Mix
+from studio.core.passport import Check, Passport
 from studio.engine import base_choice
 from studio.engine.beside import attach
 from studio.engine.data import Row
@@ -28,21 +29,6 @@ AGREEMENT, KL = 0.99, 1e-4
 """What passes. Both are sums in 32 bits of the same numbers, so only a broken file differs."""
 ANSWER_TOKENS = 24
 _LIVE, _BAKED = "live_mix", "baked"
-
-
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """The baked adapter beside the live mix at every token of the live mix's answers to fixed
-    prompts: the share of positions with the same likeliest token, and KL(live || baked) in nats a
-    token. `kl_without_adapter` is that of the bare base."""
-
-    grade: str
-    top1: float
-    kl: float
-    kl_max: float
-    kl_without_adapter: float
-    positions: int
-    prompts: int
-    dtype: str
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +58,9 @@ class Trial:
         live = LiveMix(load_model(base, self._dtype, device=best_device()), _LIVE, mix)
         self._model: Any = live.model
 
-    def check(self, baked: Path, tick: Tick) -> Checked:
-        """The baked folder, read back by PEFT, beside the live mix. `tick` may raise."""
+    def check(self, baked: Path, tick: Tick) -> Passport:
+        """The baked folder, read back by PEFT, beside the live mix at every token of the mix's
+        answers to fixed prompts. `tick` may raise."""
         text = "Checking the baked adapter"
         tick(text, 0.0)
         rows = self._answers(lambda: tick(text, 0.1))
@@ -84,17 +71,25 @@ class Trial:
         told = self._told(rows, lambda: tick(text, 0.9))
         self._drop(_BAKED)
         apart = _divergence(live, told)
-        top1 = float((live.argmax(-1) == told.argmax(-1)).float().mean())
-        fine = top1 >= AGREEMENT and float(apart.mean()) <= KL
-        return Checked(
-            grade="pass" if fine else "fail",
+        top1, kl = float((live.argmax(-1) == told.argmax(-1)).float().mean()), float(apart.mean())
+        checks = (
+            Check(name="agreement", passed=top1 >= AGREEMENT, measured=top1, wanted=AGREEMENT),
+            Check(name="kl", passed=kl <= KL, measured=kl, wanted=KL),
+        )
+        dtype = str(self._dtype).removeprefix("torch.")
+        return Passport(
+            grade="pass" if all(check.passed for check in checks) else "fail",
+            runtime="peft",
+            precision=dtype,
+            dtype=dtype,
+            checks=checks,
             top1=top1,
-            kl=float(apart.mean()),
+            agreement=top1,
+            kl=kl,
             kl_max=float(apart.max()),
             kl_without_adapter=float(_divergence(live, bare).mean()),
             positions=live.shape[0],
             prompts=len(rows),
-            dtype=str(self._dtype).removeprefix("torch."),
         )
 
     def score(self, home: Home, tick: Tick) -> list[Scored]:

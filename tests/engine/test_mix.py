@@ -13,12 +13,13 @@ from studio.core.commands import Mix as Job
 from studio.core.errors import StudioError
 from studio.core.events import Answered, AnyEvent, Cancelled, Finished, Refused, Stage
 from studio.core.mixing import METHODS, Ingredient, Mix
+from studio.core.passport import Passport
 from studio.engine import base_choice, mix
 from studio.engine.beside import attach
 from studio.engine.conversation import Speaker
 from studio.engine.live_mix import LiveMix
 from studio.engine.load import load_model, load_tokenizer
-from studio.engine.mix_check import Checked, Tick, Trial
+from studio.engine.mix_check import Tick, Trial
 from studio.library import adapters, jobs, mixing
 from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
@@ -74,6 +75,7 @@ def test_baked_into_a_folder_with_its_recipe_and_its_check(
     passport = result["passport"]
     assert passport["grade"] == "pass"
     assert passport["kl"] < 1e-9 < passport["kl_without_adapter"]
+    assert [check["name"] for check in passport["checks"]] == ["agreement", "kl"]
     recipe = mixing.read(out)
     assert [(one.name, one.weight) for one in recipe.adapters] == [
         ("orders", 0.6),
@@ -154,7 +156,7 @@ def test_it_can_be_called_off_while_it_is_checked(
     context = engines.context_of(home, job)
     check = Trial.check
 
-    def check_and_cancel(self: Trial, baked: Path, tick: Tick) -> Checked:
+    def check_and_cancel(self: Trial, baked: Path, tick: Tick) -> Passport:
         assert (baked / "adapter_model.safetensors").is_file()
         jobs.tell(context.folder.path, Cancel())
         return check(self, baked, tick)

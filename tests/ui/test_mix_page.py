@@ -17,6 +17,7 @@ from studio.library.folders import Home
 from studio.ui.main_window import MainWindow
 from studio.ui.pages.chat.mixer import Mixer
 from studio.ui.pages.chat.sides import Sides
+from studio.ui.pages.library.export.scale import Scale
 from studio.ui.pages.mix import MixPage
 from studio.ui.session import Session
 from studio.ui.widgets import IconButton
@@ -200,6 +201,9 @@ def test_the_next_answer_uses_the_sliders_and_the_bake_is_what_was_heard(
     with qtbot.waitSignal(session.library_changed, timeout=SOON):
         click(qtbot, page.baking.button)
     assert page.baking.pill.text() == "Passed"
+    pictures = page.baking.findChildren(Scale)
+    assert [one.accessibleName() for one in pictures] == ["Same likeliest token", "KL divergence"]
+    assert all("passed" in one.accessibleDescription() for one in pictures)
     assert "exactly the weighted sum" in page.baking.told.text()
     baked = next(one for one in adapters.listing(home) if one.name == "Orders + Pirate")
     assert [one.weight for one in mixing.read(Path(baked.path)).adapters] == [-1.0, 2.0]

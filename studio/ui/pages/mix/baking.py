@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
 from studio.core.errors import StudioError
 from studio.core.mixing import Mix
+from studio.core.passport import Passport
 from studio.library.folders import Home
 from studio.ui import format as say
 from studio.ui.background import Task
+from studio.ui.pages.library.export.measures import measures
+from studio.ui.pages.library.export.passport_view import GRADES
 from studio.ui.session import Session
 from studio.ui.widgets import (
     Button,
@@ -78,6 +82,7 @@ class BakeCard(Card):
         self.bar = ProgressBar("Progress of the mix")
         self.message = InlineMessage(closable=True)
         self.pill = Pill()
+        self.measures = column(spacing=8)
         self.told = label("", "sub", wrap=True, selectable=True)
         self.scores = Scores()
         self.show_button = Button("Show in Library", "", "box")
@@ -87,7 +92,8 @@ class BakeCard(Card):
             label("Bake", "h2"),
             Field("Name", self.name, about),
             row(self.button, self.score, None, self.stop),
-            self.doing, self.bar, self.message, row(self.pill, None), self.told, self.scores,
+            self.doing, self.bar, self.message, row(self.pill, None), self.told,
+            self.measures, self.scores,
             row(self.show_button, None),
         )  # fmt: skip
         self.button.clicked.connect(lambda: self._begin(True))
@@ -141,8 +147,11 @@ class BakeCard(Card):
             return
         self._path = str(result["path"])
         self.show_button.show()
-        self._tell(f"{say.size(result['bytes'])}, {apart(result['apart'])}. {checked(result)}")
-        self.pill.show_as(*pill(result))
+        found = result["passport"] and msgspec.convert(result["passport"], Passport)
+        self._tell(f"{say.size(result['bytes'])}, {apart(result['apart'])}. {checked(found)}")
+        self.pill.show_as(*GRADES[found.grade if found else ""])
+        for scale in measures(found) if found else ():
+            self.measures.addLayout(scale)
         self._session.library_changed.emit()
 
     def _tell(self, text: str) -> None:
@@ -160,6 +169,7 @@ class BakeCard(Card):
 
     def _forget_result(self) -> None:
         self.pill.show_as("", "plain")
+        clear(self.measures)
         self._tell("")
         self.scores.show_scores([])
         self.show_button.hide()
@@ -216,20 +226,8 @@ def apart(share: float) -> str:
     return "exactly the weighted sum" if share < EXACTLY else f"{share:.1%} away from the sum"
 
 
-def checked(result: dict[str, Any]) -> str:
+def checked(found: Passport | None) -> str:
     """A bake's check in a sentence."""
-    passport = result["passport"]
-    if not passport:
+    if found is None:
         return "It wasn't checked: the base isn't here, or there is too little free memory."
-    return (
-        f"Over {passport['positions']} tokens it agrees with the live mix on "
-        f"{passport['top1']:.1%} of the likeliest."
-    )
-
-
-def pill(result: dict[str, Any]) -> tuple[str, str]:
-    """The check's grade as a pill."""
-    passport = result["passport"]
-    if not passport:
-        return "Not checked", "warn"
-    return ("Passed", "ok") if passport["grade"] == "pass" else ("Failed", "err")
+    return f"Read back, beside the live mix over {found.positions:,} tokens of answers:"
