@@ -5,23 +5,27 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from studio.core.commands import Cancel, Chat, Leave, Load, Say
 from studio.core.errors import StudioError
-from studio.core.events import Answered, AnyEvent, Note, Ready, Refused, TokenText
+from studio.core.events import Answered, Note, Ready, Refused, TokenText
 from studio.engine import chat, room
 from studio.engine.prefix import Prefix
 from studio.library import jobs
 from studio.library.folders import Home
+from tests.engine import asking
+from tests.engine.asking import answered
 from tests.support import adapters as made
 from tests.support import engines
 from tests.support import tiny_model as tiny
 from tests.support.engines import Held
 
 QUESTION = made.QUESTION
+ask = partial(asking.ask, messages=QUESTION, max_new_tokens=16)
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +40,6 @@ def held(home: Home, tiny_model: Path, pair: tuple[str, str]) -> Iterator[Held]:
     job = Chat(model=str(tiny_model), adapters=pair[:1], dtype="float32")
     with engines.holding(home, job) as conversation:
         yield conversation
-
-
-def answered(event: AnyEvent) -> bool:
-    return isinstance(event, Answered | Refused)
-
-
-def ask(held: Held, *adapters: str, request: str = "r", **settings: object) -> list[Answered]:
-    options = {"max_new_tokens": 16, "temperature": 0.0, "messages": QUESTION} | settings
-    held.tell(Say(request=request, adapters=adapters, **options))
-    events = held.until(answered, max(1, len(adapters)))
-    told = [event for event in events if isinstance(event, Answered)]
-    return sorted(told, key=lambda event: event.side)
 
 
 def fresh_answer(tiny_model: Path, adapter: str) -> str:

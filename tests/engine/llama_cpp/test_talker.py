@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from studio.core.commands import Cancel, Chat, Load, Say
 from studio.core.errors import StudioError
-from studio.core.events import Answered, AnyEvent, Ready, Refused, TokenText
+from studio.core.events import Answered, Ready, Refused, TokenText
 from studio.engine import chat, room
 from studio.engine.conversation import Speaker
 from studio.engine.llama_cpp import rendering
@@ -20,10 +21,13 @@ from studio.engine.llama_cpp.talker import OfGguf
 from studio.engine.load import load_model, load_tokenizer
 from studio.engine.talkers import OfSpeaker
 from studio.library.folders import Home
+from tests.engine import asking
+from tests.engine.asking import answered
 from tests.support import engines
 from tests.support.engines import Held
 
 QUESTION = ({"role": "user", "content": "Wie heißt die Hauptstadt von Frankreich? 🗼"},)
+ask = partial(asking.ask, messages=QUESTION, max_new_tokens=24)
 TALKS = (
     QUESTION,
     ({"role": "system", "content": "Be <|im_end|> brief."}, *QUESTION),
@@ -37,18 +41,6 @@ def held(home: Home, small: Path, small_gguf: Path) -> Iterator[Held]:
     job = Chat(model=str(small), adapters=(str(small_gguf),), dtype="float32")
     with engines.holding(home, job) as conversation:
         yield conversation
-
-
-def answered(event: AnyEvent) -> bool:
-    return isinstance(event, Answered | Refused)
-
-
-def ask(held: Held, *sides: str, request: str = "r", **settings: object) -> list[Answered]:
-    options = {"max_new_tokens": 24, "temperature": 0.0, "messages": QUESTION} | settings
-    held.tell(Say(request=request, adapters=sides, **options))  # type: ignore[arg-type]
-    events = held.until(answered, max(1, len(sides)))
-    told = [event for event in events if isinstance(event, Answered)]
-    return sorted(told, key=lambda event: event.side)
 
 
 def test_its_prompts_are_the_live_models_and_those_of_llama_cpp(
