@@ -11,10 +11,14 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from studio.core.facts import Gpu, Machine
+from studio.library import adapters
+from studio.library.adapters import AdapterFacts
 from studio.library.folders import Home
 from studio.ui import theme
 from studio.ui.pages.new_run import NewRunPage
 from studio.ui.session import Session
+from tests.support.adapter_files import write_adapter
+from tests.support.live_session import live
 from tests.ui.show import Show
 
 
@@ -36,6 +40,15 @@ def session(themed: theme.Theme, home: Home) -> Iterator[Session]:
     yield made
     made.close()
     made.deleteLater()
+
+
+@pytest.fixture
+def engines(session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """The session with engines behind it; its windows are hidden before they go."""
+    with live(session, qtbot, monkeypatch):
+        yield session
+        for window in QApplication.topLevelWidgets():
+            window.hide()
 
 
 @pytest.fixture
@@ -72,6 +85,13 @@ def machine() -> Machine:
 def own_model(home: Home, tiny_model: Path) -> Path:
     """The tiny model in the home's models folder."""
     return Path(shutil.copytree(tiny_model, home.models / "tiny-llama"))
+
+
+@pytest.fixture
+def loud(home: Home, own_model: Path, tmp_path: Path) -> str:
+    """An adapter of the library that changes what the tiny model says."""
+    source = write_adapter(tmp_path / "made", size=0.5)
+    return str(adapters.add(home, source, "Loud", AdapterFacts(base=str(own_model))))
 
 
 @pytest.fixture

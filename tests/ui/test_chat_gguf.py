@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
-from studio.library import adapters, exports, gguf_files
-from studio.library.adapters import AdapterFacts
+from studio.library import exports, gguf_files
 from studio.library.exports import ExportFacts
 from studio.library.folders import Home
 from studio.ui.pages.chat import ChatPage, files
@@ -19,8 +17,7 @@ from studio.ui.pages.chat.sides import BARE, MODEL
 from studio.ui.session import Session
 from tests.support import gguf_files as gguf_parts
 from tests.support import gguf_maker
-from tests.support.adapter_files import write_adapter
-from tests.support.live_session import SOON, live
+from tests.support.live_session import SOON
 from tests.ui.show import Show
 
 pytestmark = pytest.mark.gui
@@ -39,12 +36,6 @@ def exported(home: Home, own_model: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def loud(home: Home, own_model: Path, tmp_path: Path) -> str:
-    source = write_adapter(tmp_path / "made", size=0.5)
-    return str(adapters.add(home, source, "Loud", AdapterFacts(base=str(own_model))))
-
-
-@pytest.fixture
 def page(exported: str, loud: str, session: Session, show: Show, qtbot: QtBot) -> ChatPage:
     made = ChatPage(session)
     made.resize(1056, 800)
@@ -54,12 +45,8 @@ def page(exported: str, loud: str, session: Session, show: Show, qtbot: QtBot) -
 
 
 @pytest.fixture
-def talking(
-    page: ChatPage, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ChatPage]:
-    with live(session, qtbot, monkeypatch):
-        yield page
-        page.hide()
+def talking(page: ChatPage, engines: Session) -> ChatPage:
+    return page
 
 
 def texts(page: ChatPage, column: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,18 +21,11 @@ from studio.ui.pages.chat import ChatPage
 from studio.ui.pages.chat.answer_card import AnswerCard
 from studio.ui.session import Session
 from tests.support.adapter_files import write_adapter
-from tests.support.live_session import SOON, live
+from tests.support.live_session import SOON
 from tests.ui.show import Show
 
 pytestmark = pytest.mark.gui
 LEFT = Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def loud(home: Home, own_model: Path, tmp_path: Path) -> str:
-    """An adapter of the library that changes what the tiny model says."""
-    source = write_adapter(tmp_path / "made", size=0.5)
-    return str(adapters.add(home, source, "Loud", AdapterFacts(base=str(own_model))))
 
 
 @pytest.fixture
@@ -45,14 +37,10 @@ def page(session: Session, show: Show) -> ChatPage:
 
 
 @pytest.fixture
-def talking(
-    loud: str, page: ChatPage, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ChatPage]:
+def talking(loud: str, page: ChatPage, engines: Session, qtbot: QtBot) -> ChatPage:
     """The page with model and adapter found, and engines to be had."""
-    with live(session, qtbot, monkeypatch):
-        qtbot.waitUntil(lambda: page.sides.add.isEnabled(), timeout=SOON)
-        yield page
-        page.hide()
+    qtbot.waitUntil(lambda: page.sides.add.isEnabled(), timeout=SOON)
+    return page
 
 
 def click(qtbot: QtBot, button: QPushButton) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from studio.ui.pages.chat import ChatPage
 from studio.ui.pages.chat.answer_card import AnswerCard
 from studio.ui.pages.datasets import RowEditor
 from studio.ui.session import Session
-from tests.support.live_session import SOON, live
+from tests.support.live_session import SOON
 from tests.ui.show import Show
 
 pytestmark = pytest.mark.gui
@@ -38,18 +37,10 @@ def page(session: Session, show: Show) -> ChatPage:
 
 
 @pytest.fixture
-def talking(
-    own_model: object,
-    page: ChatPage,
-    session: Session,
-    qtbot: QtBot,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[ChatPage]:
+def talking(own_model: object, page: ChatPage, engines: Session, qtbot: QtBot) -> ChatPage:
     """The page with the tiny model found, and engines to be had."""
-    with live(session, qtbot, monkeypatch):
-        qtbot.waitUntil(lambda: bool(page.sides.model.value()), timeout=SOON)
-        yield page
-        page.hide()
+    qtbot.waitUntil(lambda: bool(page.sides.model.value()), timeout=SOON)
+    return page
 
 
 def answered(page: ChatPage, text: str, qtbot: QtBot) -> AnswerCard:

@@ -25,7 +25,7 @@ from studio.ui.pages.library.export.question import Question
 from studio.ui.session import Session
 from tests.fakes.hub import TOKEN, FakeHub, serving
 from tests.support.adapter_files import write_adapter
-from tests.support.live_session import SOON, live
+from tests.support.live_session import SOON
 from tests.ui.show import Show
 
 pytestmark = pytest.mark.gui
@@ -51,12 +51,9 @@ def page(adapter: Path, session: Session, show: Show, qtbot: QtBot) -> LibraryPa
 
 
 @pytest.fixture
-def working(
-    page: LibraryPage, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LibraryPage]:
+def working(page: LibraryPage, engines: Session) -> LibraryPage:
     """The page with engines behind it."""
-    with live(session, qtbot, monkeypatch):
-        yield page
+    return page
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from studio.ui.pages.mix import MixPage
 from studio.ui.session import Session
 from studio.ui.widgets import IconButton
 from tests.support.adapter_files import write_adapter
-from tests.support.live_session import SOON, live
+from tests.support.live_session import SOON
 from tests.ui.show import Show
 
 pytestmark = pytest.mark.gui
@@ -58,13 +57,9 @@ def mixed(page: MixPage, three: list[str], qtbot: QtBot) -> MixPage:
 
 
 @pytest.fixture
-def living(
-    mixed: MixPage, session: Session, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MixPage]:
+def living(mixed: MixPage, engines: Session) -> MixPage:
     """The page with engines behind it."""
-    with live(session, qtbot, monkeypatch):
-        yield mixed
-        mixed.hide()
+    return mixed
 
 
 def click(qtbot: QtBot, button: QPushButton) -> None:
