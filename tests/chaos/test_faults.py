@@ -28,7 +28,7 @@ NOT_TRIED = {
     "studio/client/connection.py": "a log",
     "studio/client/lanes.py": "a log",
     "studio/client/pip.py": "pip's output; half an install is mended by the next",
-    "studio/engine/compiling.py": "a whole_folder of what can be compiled again",
+    "studio/engine/fast/libraries.py": "an add_folder of what can be compiled again",
     "studio/engine/export/gguf_notes.py": "in the whole_folder of an export",
     "studio/engine/export/onnx.py": "in the whole_folder of an export",
     "studio/engine/llama_cpp/convert.py": "in the whole_folder of an export, gone afterwards",
