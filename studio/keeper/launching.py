@@ -17,14 +17,15 @@ from studio.keeper import sweep
 COMMAND = "FINETUNE_STUDIO_ENGINE"
 _KERNELS = "128"
 """Each is some 0.6 MB, made for one shape of tensors in about a millisecond. The libraries keep a
-thousand of them, which rows of ever new lengths fill; a layer needs fewer than a hundred."""
-ENVIRONMENT = {
-    "PYTHONUTF8": "1",
-    "PYTHONFAULTHANDLER": "1",
+thousand of them, which rows of ever new lengths fill; a backward pass goes through some fifteen of
+a layer's products and three for each 128 tokens of its longest rows."""
+KERNEL_CACHES = {
     # https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html; and torch's before it
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": _KERNELS,
     "LRU_CACHE_CAPACITY": _KERNELS,
 }
+"""What holds unless the user's own environment says otherwise."""
+_ENVIRONMENT = {"PYTHONUTF8": "1", "PYTHONFAULTHANDLER": "1"}
 
 
 def start(
@@ -48,7 +49,13 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=Path(studio.__file__).parent.parent,
-            env={**ENVIRONMENT, **os.environ, **(environment or {}), sweep.MARK: mark},
+            env={
+                **KERNEL_CACHES,
+                **os.environ,
+                **_ENVIRONMENT,
+                **(environment or {}),
+                sweep.MARK: mark,
+            },
             start_new_session=True,
             creationflags=_windows_flags(),
         )
