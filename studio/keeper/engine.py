@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +15,7 @@ import psutil
 
 from studio.core import commands, events
 from studio.core.commands import AnyCommand
+from studio.core.errors import StudioError
 from studio.core.events import AnyEvent
 from studio.core.run_state import RunState, after
 from studio.core.stall import StallGuard
@@ -25,6 +28,8 @@ from studio.library import jobs, locks
 from studio.library.files import sweep_partials
 from studio.library.folders import Home, JobFolder
 
+_log = logging.getLogger(__name__)
+
 FINAL = (events.Finished, events.Paused, events.Cancelled, events.Failed)
 OUTLIVES = tuple(str(job.__struct_config__.tag) for job in commands.OUTLIVES_CLIENT)
 
@@ -35,18 +40,14 @@ def launch(home: Home, folder: Path, owner: object, scale: float, spare: Spare) 
     kind = str(type(jobs.job_of(folder)).__struct_config__.tag)
     engine = Engine(folder, kind, owner, scale)
     engine.begin()
+    with JobFolder(folder).engine_log.open("ab") as log:
+        engine.printed_from = log.seek(0, os.SEEK_END)
     chosen = engine_environment(home)
-    with JobFolder(folder).engine_log.open("ab") as output:
-        engine.printed_from = output.seek(0, os.SEEK_END)
-        if taken := spare.take(folder, chosen):
-            engine.process, engine.mark = taken
-        else:
-            words = ["--home", str(home.root), "--folder", str(folder)]
-            listens = kind not in OUTLIVES
-            engine.process = launching.start(
-                words, str(folder), output, listens=listens, environment=chosen
-            )
-    engine.pid = engine.process.pid
+    if taken := spare.take(folder, chosen):
+        engine.follow(*taken)
+        engine.anew = lambda: engine.start(home, chosen)
+    else:
+        engine.start(home, chosen)
     return engine
 
 
@@ -76,6 +77,8 @@ class Engine:
         self.foreign: psutil.Process | None = None
         self.pid: int | None = None
         self.mark = ""
+        self.anew: Callable[[], None] | None = None
+        """What to do once where it dies without a word."""
         self.state = RunState()
         self.ladder: shutdown.Ladder | None = None
         self.printed_from = 0
@@ -87,6 +90,20 @@ class Engine:
         self._heard_at = time.monotonic()
         self._stall = StallGuard()
         self._held_back: list[AnyCommand] = []
+
+    def start(self, home: Home, environment: Mapping[str, str]) -> None:
+        """A process of its own; StudioError where the system won't."""
+        words, mark = ["--home", str(home.root), "--folder", str(self.folder)], str(self.folder)
+        listens = self.kind not in OUTLIVES
+        with JobFolder(self.folder).engine_log.open("ab") as output:
+            self.follow(
+                launching.start(words, mark, output, listens=listens, environment=environment),
+                mark,
+            )
+
+    def follow(self, process: subprocess.Popen[bytes], mark: str) -> None:
+        """This process, which carries this mark, is the engine."""
+        self.process, self.pid, self.mark = process, process.pid, mark
 
     def catch_up(self) -> None:
         """Read the log as it stands."""
@@ -123,9 +140,7 @@ class Engine:
                     self.folder, events.Note(text=self._stall.text(now), severity="warning")
                 )
             return False
-        if not self._displaced():
-            self._finish()
-        return True
+        return self._displaced() or self._finish()
 
     @property
     def ending(self) -> bool:
@@ -195,8 +210,11 @@ class Engine:
             self._close_input()
             sweep.signal_group(self.pid, kill=rung == "kill")
 
-    def _finish(self) -> None:
-        """Kill its group before the process is reaped: then its number may become another's."""
+    def _finish(self) -> bool:
+        """See an ending through; False where another process took the job up.
+
+        Its group is killed before the process is reaped: then its number may become another's.
+        """
         if self.process is not None and self.process.returncode is None:
             sweep.signal_group(self.process.pid, kill=True)
         sweep.sweep(self.folder, self.mark)
@@ -204,11 +222,26 @@ class Engine:
         self._close_input()
         code = self.process.wait() if self.process else None
         self.catch_up()
+        if self._begin_anew():
+            return False
         try:
             self._write_end(code)
         except OSError as error:
             self.unwritten = outcome.unwritten(error, code, said=self._said)
             raise
+        return True
+
+    def _begin_anew(self) -> bool:
+        """A spare that died before its first word is nobody's loss."""
+        anew, self.anew = self.anew, None
+        if anew is None or self.ladder or not self._silent:
+            return False
+        try:
+            anew()
+        except StudioError as error:
+            _log.warning("%s: no engine in place of a dead spare: %s", self.folder, error.text)
+            return False
+        return True
 
     def _write_end(self, code: int | None) -> None:
         forced = self.ladder.request if self.ladder and self.ladder.rung != "ask" else ""

@@ -117,6 +117,33 @@ def test_a_dead_spare_is_nobodys_loss(on: Bench, client: Keeper, run: Path) -> N
     assert started.pid != pid
 
 
+def test_one_that_dies_with_the_order_in_hand_is_nobodys_loss(
+    on: Bench, client: Keeper, run: Path
+) -> None:
+    frozen = psutil.Process(spare_of(on.home))
+    frozen.suspend()
+    client.start(run)
+    wait(lambda: client.jobs())
+    frozen.kill()
+    ear = Ear(client, run)
+    started = ear.until(events.Started)
+    assert isinstance(started, events.Started)
+    assert started.pid != frozen.pid
+    assert not any(isinstance(event, events.Ended) for event in ear.events)
+
+
+def test_one_that_dies_when_it_was_to_end_is_not_replaced(
+    on: Bench, client: Keeper, run: Path
+) -> None:
+    frozen = psutil.Process(spare_of(on.home))
+    frozen.suspend()
+    client.start(run)
+    client.tell(run, commands.Cancel())
+    frozen.kill()
+    found = Ear(client, run).to_end()
+    assert not any(isinstance(event, events.Started) for event in found)
+
+
 def test_it_dies_with_the_keeper_and_its_job_does_not(on: Bench, run: Path) -> None:
     first = on.start_keeper()
     with Keeper.connect(on.home, start=False) as keeper:
