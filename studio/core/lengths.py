@@ -10,9 +10,10 @@ from itertools import accumulate
 import msgspec
 
 # Rows of one micro-batch, padded, hold at most this many tokens where the studio decides. On a
-# processor fewer are as fast, and take half the memory.
+# processor more of them are a little faster (two micro-batches a step instead of three 3 to 7 %,
+# three instead of four 7 %), but each takes memory.
 MICRO_BATCH_TOKENS = 2048
-CPU_MICRO_BATCH_TOKENS = 1024
+CPU_MICRO_BATCH_TOKENS = 1280
 EXACT = 64
 LONGEST = 1 << 20
 """Tokens; longer rows count as this long."""

@@ -198,6 +198,19 @@ def test_micro_batches_hold_the_limit_and_lose_no_row(task: CausalLM, tiny_model
     assert sum(batch.trained for batch in packed) == sum(batch.trained for batch in batches)
 
 
+def test_packed_micro_batches_are_few_and_of_like_size(task: CausalLM) -> None:
+    sizes = [90, 80, 70, 60, 50, 40, 30, 20, 10]
+    rows = [Row(np.full(size, 4), np.full(size, 4)) for size in sizes]
+    packed = [batch.tokens for batch in task.batches(rows, tokens=200, packed=True)]
+    assert len(packed) == 3
+    assert sum(packed) == sum(sizes)
+    assert max(packed) <= 160
+    # where the like-sized ones wouldn't fit, first fit's are taken
+    tight = [Row(np.full(size, 4), np.full(size, 4)) for size in (6, 6, 4, 4, 4)]
+    assert [batch.tokens for batch in task.batches(tight, tokens=12, packed=True)] == [12, 12]
+    assert task.batches([], tokens=12, packed=True) == []
+
+
 def test_a_batch_without_trained_tokens_has_loss_zero(task: CausalLM) -> None:
     row = Row(np.arange(4, 12), np.full(8, loss.IGNORED))
     total = task.loss_sum(pad([row], task.pad))

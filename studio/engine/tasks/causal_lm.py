@@ -191,8 +191,20 @@ def _groups(rows: Iterable[Row], tokens: int, size: int) -> list[list[Row]]:
     return groups
 
 
-def _bins(rows: Iterable[Row], tokens: int) -> list[list[Row]]:
-    """First fit, longest first."""
+def _bins(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
+    """As few as first fit needs, the longest first; of like size where that works out, because the
+    largest one says how much memory it takes."""
+    fitted = _first_fit(rows, tokens)
+    bins: list[list[Row]] = [[] for _ in fitted]
+    sizes = [0] * len(fitted)
+    for row in rows:
+        place = sizes.index(min(sizes))
+        bins[place].append(row)
+        sizes[place] += len(row)
+    return bins if max(sizes, default=0) <= tokens else fitted
+
+
+def _first_fit(rows: Sequence[Row], tokens: int) -> list[list[Row]]:
     bins: list[list[Row]] = []
     room: list[int] = []
     for row in rows:
