@@ -96,10 +96,8 @@ class Engine:
         words, mark = ["--home", str(home.root), "--folder", str(self.folder)], str(self.folder)
         listens = self.kind not in OUTLIVES
         with JobFolder(self.folder).engine_log.open("ab") as output:
-            self.follow(
-                launching.start(words, mark, output, listens=listens, environment=environment),
-                mark,
-            )
+            process = launching.start(words, mark, output, listens=listens, environment=environment)
+        self.follow(process, mark)
 
     def follow(self, process: subprocess.Popen[bytes], mark: str) -> None:
         """This process, which carries this mark, is the engine."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,16 @@ def client(on: Bench) -> Iterator[Keeper]:
     on.start_keeper()
     with Keeper.connect(on.home, start=False) as keeper:
         yield keeper
+
+
+@pytest.fixture
+def frozen(on: Bench, client: Keeper) -> Iterator[psutil.Process]:
+    """A spare that is given its order and does nothing with it."""
+    process = psutil.Process(spare_of(on.home))
+    process.suspend()
+    yield process
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
 
 
 def waiting(home: Home) -> list[psutil.Process]:
@@ -118,12 +129,9 @@ def test_a_dead_spare_is_nobodys_loss(on: Bench, client: Keeper, run: Path) -> N
 
 
 def test_one_that_dies_with_the_order_in_hand_is_nobodys_loss(
-    on: Bench, client: Keeper, run: Path
+    client: Keeper, frozen: psutil.Process, run: Path
 ) -> None:
-    frozen = psutil.Process(spare_of(on.home))
-    frozen.suspend()
     client.start(run)
-    wait(lambda: client.jobs())
     frozen.kill()
     ear = Ear(client, run)
     started = ear.until(events.Started)
@@ -133,10 +141,8 @@ def test_one_that_dies_with_the_order_in_hand_is_nobodys_loss(
 
 
 def test_one_that_dies_when_it_was_to_end_is_not_replaced(
-    on: Bench, client: Keeper, run: Path
+    client: Keeper, frozen: psutil.Process, run: Path
 ) -> None:
-    frozen = psutil.Process(spare_of(on.home))
-    frozen.suspend()
     client.start(run)
     client.tell(run, commands.Cancel())
     frozen.kill()
