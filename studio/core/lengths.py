@@ -13,7 +13,7 @@ import msgspec
 # processor more of them are a little faster (two micro-batches a step instead of three 3 to 7 %,
 # three instead of four 7 %), but each takes memory.
 MICRO_BATCH_TOKENS = 2048
-CPU_MICRO_BATCH_TOKENS = 1280
+CPU_MICRO_BATCH_TOKENS = 1800
 EXACT = 64
 LONGEST = 1 << 20
 """Tokens; longer rows count as this long."""

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
 
+from studio.engine.fast import slabs
 from studio.engine.fast.adapter import compute_dtype
 
 # Logits at a time: what keeps a card or a frozen head's products busy; on a processor fewer where
@@ -133,7 +134,8 @@ class _FrozenHead(torch.autograd.Function):
         weight, rows = head.weight.to(dtype), hidden.to(dtype)
         room = min(chunk, len(rows)), weight.shape[0]
         wide = room[0] if rows.is_cuda else min(room[0], max(16, SLICE_VALUES // room[1]))
-        logits, shares = rows.new_empty(room), rows.new_empty((wide, room[1]), dtype=torch.float32)
+        logits = slabs.empty(room, dtype, rows.device)
+        shares = slabs.empty((wide, room[1]), torch.float32, rows.device)
         gradient = torch.empty_like(rows) if learnt else None
         total = torch.zeros((), dtype=torch.float32, device=rows.device)
         for start in range(0, len(rows), chunk):

@@ -10,7 +10,7 @@ from studio.core.sizing.plan import Plan
 from studio.core.sizing.shapes import Linear, names
 from studio.core.sizing.tape import Tape, Value
 
-_PLACE = 4  # bytes of an int32
+_GAP, _PLACE = 2, 8  # bytes of an int16 and an int64
 
 
 def adapted(plan: Plan, module: str) -> bool:
@@ -83,8 +83,9 @@ def one_adapter(tape: Tape, plan: Plan, value: Value, layer: Linear) -> Value:
     saves = [*(value.made or (rows,)), small]
     works += numbers * compute if value.made else 0
     if plan.dropout:
-        saves.append(tape.given(int(numbers * plan.dropout) * _PLACE, _PLACE))
-        works += numbers * compute + int(numbers * plan.dropout) * 2 * _PLACE
+        taken = int(numbers * plan.dropout)
+        saves.append(tape.given(taken * _GAP, _GAP))
+        works += numbers * compute + taken * _PLACE
     weights = tuple(
         tape.weight(rank * side * plan.adapter_bytes, plan.adapter_bytes, True)
         for side in (layer.inputs, layer.outputs)

@@ -19,7 +19,7 @@ from peft.tuners.lora import Linear as PlainLinear
 from torch import nn
 
 from studio.engine.fast import slabs
-from studio.engine.fast.dropout import dropped
+from studio.engine.fast.dropout import drawn, places
 from studio.engine.fast.frozen import Frozen, frozen
 from studio.engine.fast.made import Made, origin
 
@@ -93,21 +93,23 @@ class _Adapted(torch.autograd.Function):
     ) -> torch.Tensor:
         dtype = compute_dtype(x)
         rows = x.reshape(-1, x.shape[-1]).to(dtype)
-        places = dropped(rows.numel(), share) if share else None
+        where, gaps = drawn(rows.numel(), share) if share else (None, None)
+        narrow_in, narrow_out = into.to(dtype), (out * scale).to(dtype)
         small = slabs.empty((len(rows), len(into)), dtype, rows.device)
-        torch.mm(_without(rows, places), into.to(dtype).t(), out=small)
+        torch.mm(_without(rows, where), narrow_in.t(), out=small)
         weight = base.weight(dtype)
         result = slabs.result((len(rows), len(weight)), dtype, rows.device)
         if base.bias is None:
             torch.mm(rows, weight.t(), out=result)
         else:
             torch.addmm(base.bias.to(dtype), rows, weight.t(), out=result)
-        result.addmm_(small, (out * scale).to(dtype).t())
+        result.addmm_(small, narrow_out.t())
         kept = (rows,) if made is None else made.kept
         if made is None and learning:
             kept = (slabs.keep(rows),)
-        ctx.save_for_backward(small, into, out, places, *kept)
-        ctx.base, ctx.scale, ctx.shape, ctx.dtype = base, scale, x.shape, x.dtype
+        ctx.save_for_backward(small, narrow_in, narrow_out, gaps, *kept)
+        ctx.base, ctx.scale, ctx.shape = base, scale, x.shape
+        ctx.dtypes = x.dtype, into.dtype, out.dtype
         ctx.again = None
         if made is not None:
             made.shared.users += 1
@@ -116,19 +118,21 @@ class _Adapted(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        small, into, out, places, *kept = ctx.saved_tensors
-        dtype = small.dtype
+        small, into, out, gaps, *kept = ctx.saved_tensors
+        dtype, (of_x, of_into, of_out) = small.dtype, ctx.dtypes
         rows = _rows(ctx, kept, dtype)
+        where = None if gaps is None else places(gaps)
         gradient = gradients[0].reshape(-1, gradients[0].shape[-1]).to(dtype)
-        to_small = gradient @ (out * ctx.scale).to(dtype)
-        for_out = (gradient.t() @ small).to(out.dtype).mul_(ctx.scale)
-        for_into = (to_small.t() @ _without(rows, places)).to(into.dtype)
+        to_small = gradient @ out
+        for_out = (gradient.t() @ small).to(of_out).mul_(ctx.scale)
+        for_into = (to_small.t() @ _without(rows, where)).to(of_into)
         for_x = None
         if ctx.needs_input_grad[0]:
-            for_x = gradient @ ctx.base.weight(dtype)
-            with _untouched(for_x, places):
-                for_x.addmm_(to_small, into.to(dtype))
-            for_x = for_x.view(ctx.shape).to(ctx.dtype)
+            for_x = slabs.passing(rows.shape, dtype, rows.device)
+            torch.mm(gradient, ctx.base.weight(dtype), out=for_x)
+            with _untouched(for_x, where):
+                for_x.addmm_(to_small, into)
+            for_x = for_x.view(ctx.shape).to(of_x)
         return for_x, for_into, for_out, None, None, None, None, None
 
 
@@ -142,22 +146,22 @@ def _rows(ctx: Any, kept: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.T
     return again
 
 
-def _without(rows: torch.Tensor, places: torch.Tensor | None) -> torch.Tensor:
-    return rows if places is None else _take(rows.clone(), places)
-
-
-def _take(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-    rows.view(-1).index_fill_(0, places.long(), 0)
-    return rows
+def _without(rows: torch.Tensor, where: torch.Tensor | None) -> torch.Tensor:
+    """The rows, or a passing copy that is zero at these places."""
+    if where is None:
+        return rows
+    left = slabs.passing(rows.shape, rows.dtype, rows.device).copy_(rows)
+    left.view(-1).index_fill_(0, where, 0)
+    return left
 
 
 @contextmanager
-def _untouched(rows: torch.Tensor, places: torch.Tensor | None) -> Iterator[None]:
+def _untouched(rows: torch.Tensor, where: torch.Tensor | None) -> Iterator[None]:
     """These places are afterwards what they were before."""
-    if places is None:
+    if where is None:
         yield
         return
-    flat, where = rows.view(-1), places.long()
+    flat = rows.view(-1)
     before = flat.index_select(0, where)
     yield
     flat.index_copy_(0, where, before)

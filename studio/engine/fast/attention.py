@@ -138,10 +138,16 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value = ctx.saved_tensors
-        made = tuple(torch.empty_like(tensor) for tensor in (query, key, value))
+        made = tuple(map(_like, (query, key, value)))
         for row in _rows(ctx.lengths, query, key, value, gradients[0].transpose(1, 2), *made):
             _put_gradients(row, ctx.scaling)
         return *made, None, None
+
+
+def _like(tensor: torch.Tensor) -> torch.Tensor:
+    """As large as this; in memory the heads of a token lie beside one another."""
+    shape = tensor.transpose(1, 2).shape
+    return slabs.passing(shape, tensor.dtype, tensor.device).transpose(1, 2)
 
 
 def _put_fused(row: Tensors, scaling: float) -> None:

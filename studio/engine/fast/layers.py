@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.functional import silu
 
 from studio.engine.fast import made, native, slabs
 
@@ -52,12 +51,29 @@ def gate(gates: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 def _normed(x: torch.Tensor, root: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     if found := native.run("normed", _rows(x), _rows(root), weight):
         return found[0].view(x.shape)
-    # numbers of two widths in one operation take ten times as long on a processor
-    return x.to(torch.float32, copy=True).mul_(root).to(x.dtype).mul_(weight)
+    return _narrow(_wide(x).mul_(root), x.dtype).mul_(weight)
+
+
+def _wide(x: torch.Tensor) -> torch.Tensor:
+    """A copy in float32: numbers of two widths in one operation take ten times as long on a
+    processor."""
+    return slabs.passing(x.shape, torch.float32, x.device).copy_(x)
+
+
+def _narrow(wide: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    if wide.dtype == dtype:
+        return wide
+    return slabs.passing(wide.shape, dtype, wide.device).copy_(wide)
 
 
 def _gated(gates: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    return silu(gates).mul_(values)
+    return _silu(gates).mul_(values)
+
+
+def _silu(gates: torch.Tensor) -> torch.Tensor:
+    result = slabs.passing(gates.shape, gates.dtype, gates.device)
+    torch.ops.aten.silu.out(gates, out=result)
+    return result
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:
@@ -74,11 +90,12 @@ class _Norm(torch.autograd.Function):
             ctx.save_for_backward(kept, root, weight)
             ctx.mark_non_differentiable(root)
             return result, root
-        length: torch.Tensor = torch.linalg.vector_norm(x.float(), 2, -1, True)
-        root = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        wide = _wide(x)
+        length: torch.Tensor = torch.linalg.vector_norm(wide, 2, -1, True)
+        root = slabs.keep(length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_())
         ctx.save_for_backward(kept, root, weight)
         ctx.mark_non_differentiable(root)
-        return _normed(x, root, weight), root
+        return _narrow(wide.mul_(root), x.dtype).mul_(weight), root
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -86,14 +103,16 @@ class _Norm(torch.autograd.Function):
         parts = _rows(x), _rows(root), weight, _rows(gradients[0])
         if not ctx.needs_input_grad[2] and (found := native.run("norm_backward", *parts)):
             return found[0].view(x.shape), None, None, None
-        narrow, above = x.to(torch.float32, copy=True).mul_(root), gradients[0]
+        narrow, above = _wide(x).mul_(root), gradients[0]
         for_weight = None
         if ctx.needs_input_grad[2]:
             products = (above.float() * narrow).flatten(0, -2)
             for_weight = (products.new_ones(len(products)) @ products).to(weight.dtype)
-        wide = (above * weight).float()
-        share = (wide * narrow) @ wide.new_full((x.shape[-1],), 1.0 / x.shape[-1])
-        for_x = wide.sub_(narrow.mul_(share[..., None])).mul_(root).to(x.dtype)
+        room = slabs.passing(x.shape, x.dtype, x.device)
+        wide = _wide(torch.mul(above, weight, out=room))
+        both = torch.mul(wide, narrow, out=slabs.passing(x.shape, torch.float32, x.device))
+        share = both @ wide.new_full((x.shape[-1],), 1.0 / x.shape[-1])
+        for_x = _narrow(wide.sub_(narrow.mul_(share[..., None])).mul_(root), x.dtype)
         return for_x, None, for_weight, None
 
 
@@ -109,8 +128,10 @@ class _Gate(torch.autograd.Function):
         above = gradients[0]
         if found := native.run("gate_backward", _rows(gates), _rows(values), _rows(above)):
             return found[0].view(gates.shape), found[1].view(values.shape)
-        for_gates = torch.ops.aten.silu_backward(above * values, gates)
-        return for_gates, silu(gates).mul_(above)
+        for_gates = slabs.passing(gates.shape, gates.dtype, gates.device)
+        torch.mul(above, values, out=for_gates)
+        torch.ops.aten.silu_backward.grad_input(for_gates, gates, grad_input=for_gates)
+        return for_gates, _silu(gates).mul_(above)
 
 
 def _is_norm(module: nn.Module) -> bool:

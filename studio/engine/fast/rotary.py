@@ -66,8 +66,8 @@ def _rotated(
         if made := native.run("rotated", rows, *angles):
             return made[0].view(x.shape).transpose(1, 2)
     cos, sin, half = cos.unsqueeze(2), sin.unsqueeze(2), x.shape[-1] // 2
-    new = slabs.empty if kept else torch.empty
-    turned = torch.mul(x, cos, out=new(x.shape, dtype=x.dtype, device=x.device))
+    new = slabs.empty if kept else slabs.passing
+    turned = torch.mul(x, cos, out=new(x.shape, x.dtype, x.device))
     turned[..., :half].sub_(x[..., half:] * sin[..., :half])
     turned[..., half:].add_(x[..., :half] * sin[..., half:])
     return turned.transpose(1, 2)

@@ -1,12 +1,16 @@
-"""Memory for what the backward pass needs, in large pieces of its own.
+"""Memory for a layer's large tensors, apart from the heap.
 
-Kept tensors live long, those made on the way to them don't. Side by side in one heap they leave
-holes that fit nothing of the next batch, whose tensors are a little longer or shorter: a third of
-a step's memory.
+Those kept for the backward pass live long, those made on the way to them don't. Side by side in
+one heap they leave holes that fit nothing of the next batch, whose tensors are a little longer or
+shorter; and where a tensor passed, small objects settle that live on, layer by layer: a third of
+a step's memory. So the kept ones lie in large pieces, and the passing ones in some that are used
+again and again.
 """
 
 from __future__ import annotations
 
+import mmap
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,23 +20,33 @@ import torch
 
 BYTES = 64 << 20
 _ALIGNED = 64
+_LEAST = 1 << 16
+_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform != "win32" else {}
 
 
 class Slab:
     """Bytes that tensors are cut from, one behind the other."""
 
     def __init__(self, size: int) -> None:
-        self._storage = torch.empty(size, dtype=torch.uint8).untyped_storage()
+        # the system's own: a heap would keep it, and holes in it, when it is let go of
+        memory = mmap.mmap(-1, size, **_PRIVATE)
+        self._storage = torch.frombuffer(memory, dtype=torch.uint8).untyped_storage()
+        self.size = size
         self.place = self._storage.data_ptr()
         self._used = 0
         self._ours = self._users()
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing that was cut from it is left."""
+        return self._users() == self._ours
+
     def take(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor | None:
         """A tensor that holds anything; None where there is no room for it."""
-        if self._users() == self._ours:
+        if self.free:
             self._used = 0
         size = prod(shape) * dtype.itemsize
-        if self._used + size > self._storage.nbytes():
+        if self._used + size > self.size:
             return None
         # not a view of the whole: torch would take a change of one for a change of all
         tensor = torch.empty(0, dtype=dtype)
@@ -74,10 +88,54 @@ class Slabs:
             self._slabs.clear()
 
 
-_slabs = Slabs()
+class Buffers:
+    """Slabs for one tensor each, as many as there ever are tensors at a time."""
+
+    def __init__(self) -> None:
+        self._slabs: list[Slab] = []
+        self._lock = threading.Lock()
+
+    def take(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        """A tensor that holds anything: in the smallest free slab that it fits in. A new one
+        comes in place of the largest that is too small."""
+        size = prod(shape) * dtype.itemsize
+        with self._lock:
+            free = [slab for slab in self._slabs if slab.free]
+            chosen = min((slab for slab in free if slab.size >= size), key=_size, default=None)
+            if chosen is None:
+                if free:
+                    self._slabs.remove(max(free, key=_size))
+                chosen = Slab(_rounded(size))
+                self._slabs.append(chosen)
+            tensor = chosen.take(shape, dtype)
+        assert tensor is not None
+        return tensor
+
+    def clear(self) -> None:
+        """Let go of all; what still lies in one keeps it."""
+        with self._lock:
+            self._slabs.clear()
+
+
+def _size(slab: Slab) -> int:
+    return slab.size
+
+
+def _rounded(size: int) -> int:
+    """Up by at most a quarter, so that tensors of like sizes fit in."""
+    step = max(_LEAST, 1 << size.bit_length() >> 3)
+    return -(-size // step) * step
+
+
+_kept, _passing = Slabs(), Buffers()
 _on = True
 _results_too = False
-clear = _slabs.clear
+
+
+def clear() -> None:
+    """Let go of all of them."""
+    _kept.clear()
+    _passing.clear()
 
 
 @contextmanager
@@ -95,16 +153,23 @@ def empty(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> tor
     """A tensor for what is kept until the backward pass; it holds anything."""
     if device.type != "cpu" or not _on:
         return torch.empty(shape, dtype=dtype, device=device)
-    return _slabs.take(shape, dtype)
+    return _kept.take(shape, dtype)
+
+
+def passing(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """A tensor for what is soon over; it holds anything."""
+    if device.type != "cpu" or not _on or prod(shape) * dtype.itemsize < _LEAST:
+        return torch.empty(shape, dtype=dtype, device=device)
+    return _passing.take(shape, dtype)
 
 
 def keep(tensor: torch.Tensor) -> torch.Tensor:
     """The same values where kept tensors lie: a copy, unless they are there already. Nothing is
     learnt through it."""
     tensor = tensor.detach()
-    if tensor.device.type != "cpu" or not _on or _slabs.has(tensor):
+    if tensor.device.type != "cpu" or not _on or _kept.has(tensor):
         return tensor
-    return _slabs.take(tensor.shape, tensor.dtype).copy_(tensor)
+    return _kept.take(tensor.shape, tensor.dtype).copy_(tensor)
 
 
 @contextmanager
@@ -120,6 +185,4 @@ def results_kept() -> Iterator[None]:
 
 def result(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """A tensor for what a layer returns; it holds anything."""
-    if _results_too:
-        return empty(shape, dtype, device)
-    return torch.empty(shape, dtype=dtype, device=device)
+    return (empty if _results_too else passing)(shape, dtype, device)

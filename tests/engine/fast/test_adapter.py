@@ -13,7 +13,7 @@ from torch import nn
 from studio.engine import attach, load
 from studio.engine.checkpoint import trainable
 from studio.engine.fast import adapter, frozen
-from studio.engine.fast.dropout import dropped
+from studio.engine.fast.dropout import drawn
 from tests.engine.making import recipe
 
 BITS = {"float32": 16, "bfloat16": 16, "nf4": 4}
@@ -85,7 +85,7 @@ def test_dropout_is_torchs_mathematics_at_the_places_drawn() -> None:
     ours = torch.autograd.grad(result, (x, into, out), above)
     torch.set_rng_state(before)
     mask = torch.ones(2 * 9 * 24)
-    mask[dropped(len(mask), 0.3).long()] = 0
+    mask[drawn(len(mask), 0.3)[0]] = 0
     kept = x * mask.view_as(x) / 0.7
     wanted = made.base_layer(x) + 1.5 * kept @ into.t() @ out.t()
     torch.testing.assert_close(result, wanted)
