@@ -21,6 +21,7 @@ import torch
 BYTES = 64 << 20
 _ALIGNED = 64
 _LEAST = 1 << 16
+"""Bytes; what is smaller is the heap's own."""
 _PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if sys.platform != "win32" else {}
 
 

@@ -1,4 +1,4 @@
-"""Memory of kept tensors: cut from large pieces, used again only when nobody uses it."""
+"""Memory of kept and of passing tensors: used again only when nobody uses it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ KIB = 1 << 10
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Pieces of a KiB, and none of another test."""
     monkeypatch.setattr(slabs, "BYTES", KIB)
+    monkeypatch.setattr(slabs, "_LEAST", 64)
     slabs.clear()
     yield
     slabs.clear()
@@ -91,9 +92,49 @@ def test_only_results_that_are_kept_lie_there() -> None:
     assert place(kept) not in (place(result()), place(unlearnt))
 
 
+def passing(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return slabs.passing(shape, dtype, CPU)
+
+
+def test_what_passed_makes_room_for_the_next_and_what_stays_is_left_alone() -> None:
+    stays, passes = passing(KIB).fill_(1), passing(KIB).fill_(2)
+    where = place(passes)
+    assert place(stays) != where
+    view = passes[3:7]
+    del passes
+    third = passing(KIB).fill_(3)
+    assert place(third) not in (place(stays), where), "a view is a use"
+    del view
+    assert place(passing(KIB - 100, dtype=torch.bfloat16)) == where
+    assert bool((stays == 1).all())
+    assert bool((third == 3).all())
+
+
+def test_the_smallest_that_fits_is_taken() -> None:
+    large, small = passing(8 * KIB), passing(KIB)
+    places = place(large), place(small)
+    del large, small
+    one, two = passing(KIB), passing(KIB)
+    assert (place(two), place(one)) == places
+
+
+def test_a_longer_one_comes_in_place_of_one_too_short() -> None:
+    for tokens in (KIB, 2 * KIB, 3 * KIB):
+        gone = [passing(tokens), passing(tokens)]
+        del gone
+    assert len(slabs._passing._slabs) == 2
+
+
+def test_lengths_that_are_alike_share_a_buffer() -> None:
+    where = {place(passing(tokens)) for tokens in range(1100, 1200, 10)}
+    assert len(where) == 1
+
+
 def test_each_has_memory_of_its_own_where_they_are_counted() -> None:
     with slabs.off():
         assert place(filled(1, 4)) != place(filled(2, 4))
+        slabs.passing((KIB,), torch.float32, CPU)
+        assert not slabs._passing._slabs
         given = torch.ones(4)
         assert place(slabs.keep(given)) == place(given)
     assert place(slabs.keep(given)) != place(given)
