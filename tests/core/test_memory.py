@@ -171,7 +171,9 @@ def test_short_rows_take_less_than_their_limit() -> None:
 @pytest.mark.parametrize(("free", "verdict"), [(16.0, "fits"), (1.6, "tight"), (0.5, "too big")])
 def test_the_verdict_compares_with_what_is_free(free: float, verdict: str) -> None:
     found = memory.estimate(
-        recipe(training=TrainingPart(gradient_checkpointing="no")), SMALL, cpu(free)
+        recipe(training=TrainingPart(gradient_checkpointing="no", micro_batch_size=2)),
+        SMALL,
+        cpu(free),
     )
     assert found.verdict == verdict, (found.expected_bytes / GIB, found.upper_bytes / GIB)
 
