@@ -29,9 +29,7 @@ class Slab:
     """Bytes that tensors are cut from, one behind the other."""
 
     def __init__(self, size: int) -> None:
-        # the system's own: a heap would keep it, and holes in it, when it is let go of
-        memory = mmap.mmap(-1, size, **_PRIVATE)
-        self._storage = torch.frombuffer(memory, dtype=torch.uint8).untyped_storage()
+        self._storage = _memory(size).untyped_storage()
         self.size = size
         self.place = self._storage.data_ptr()
         self._used = 0
@@ -58,6 +56,15 @@ class Slab:
 
     def _users(self) -> int:
         return int(torch._C._storage_Use_Count(self._storage._cdata))
+
+
+def _memory(size: int) -> torch.Tensor:
+    """The system's own: a heap would keep it, and holes in it, when it is let go of. Raises as
+    torch does where there is too little."""
+    try:
+        return torch.frombuffer(mmap.mmap(-1, size, **_PRIVATE), dtype=torch.uint8)
+    except OSError:
+        return torch.empty(size, dtype=torch.uint8)
 
 
 class Slabs:
