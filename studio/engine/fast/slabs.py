@@ -96,12 +96,8 @@ class Slabs:
             self._slabs.clear()
 
 
-class Buffers:
+class Buffers(Slabs):
     """Slabs for one tensor each, as many as there ever are tensors at a time."""
-
-    def __init__(self) -> None:
-        self._slabs: list[Slab] = []
-        self._lock = threading.Lock()
 
     def take(self, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
         """A tensor that holds anything: in the smallest free slab that it fits in. A new one
@@ -118,11 +114,6 @@ class Buffers:
             tensor = chosen.take(shape, dtype)
         assert tensor is not None
         return tensor
-
-    def clear(self) -> None:
-        """Let go of all; what still lies in one keeps it."""
-        with self._lock:
-            self._slabs.clear()
 
 
 def _size(slab: Slab) -> int:
