@@ -125,7 +125,9 @@ def test_a_hold_that_is_lost_is_taken_again(
     machine.keep_awake()
     wait(programs.holding)
     first = programs.holding()[0]
-    for process in [*psutil.Process(first).children(), psutil.Process(first)]:
+    wait(psutil.Process(first).children)
+    # the program before its command, whose end it would otherwise write down as a release
+    for process in [psutil.Process(first), *psutil.Process(first).children()]:
         process.kill()
     wait(lambda: gone(first))
     _until(machine, lambda: len(programs.lines()) == 2)
