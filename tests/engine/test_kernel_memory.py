@@ -11,7 +11,7 @@ import pytest
 from studio.keeper import launching
 
 SHAPES = 300
-PROGRAM = f"""
+PROGRAM = """
 import ctypes, torch
 
 class Info(ctypes.Structure):
@@ -27,16 +27,38 @@ def multiply(shapes):
     for rows in shapes:
         torch.ones(rows, 64, dtype=torch.bfloat16) @ weight.T
 
+"""
+NEW = f"""
 multiply(range(100, 100 + {SHAPES}))
 before = used()
 multiply(range(100 + {SHAPES}, 100 + 2 * {SHAPES}))
 print(used() - before)
 """
+FOUND_AGAIN = f"""
+before = used()
+multiply(range(100, 190))
+one = (used() - before) / 90
+for rows in range(1000, 1000 + {SHAPES}):
+    multiply([rows, 100 + rows % 90])
+print((used() - before) / one)
+"""
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="what the allocator gave out is read of glibc"
+)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="what the allocator gave out is read of glibc")
-def test_products_of_ever_new_lengths_take_no_more_memory() -> None:
+def said(program: str) -> float:
     environment = os.environ | launching.KERNEL_CACHES
-    command = [sys.executable, "-c", PROGRAM]
+    command = [sys.executable, "-c", PROGRAM + program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 10 << 20
+    return float(done.stdout)
+
+
+def test_products_of_ever_new_lengths_take_no_more_memory() -> None:
+    assert said(NEW) < 10 << 20
+
+
+def test_one_that_is_found_again_is_held_by_one_cache_alone() -> None:
+    """torch's own, before oneDNN's, would hold those that the other let go of."""
+    assert said(FOUND_AGAIN) < 1.1 * int(launching.KERNEL_CACHES["ONEDNN_PRIMITIVE_CACHE_CAPACITY"])
