@@ -114,7 +114,8 @@ def _rows(lengths: Lengths | None, *tensors: torch.Tensor) -> Iterator[Tensors]:
 
 
 class _Attend(torch.autograd.Function):
-    """Causal attention within rows. Scores are computed again in the backward pass."""
+    """Causal attention within rows. Scores are computed again in the backward pass. Rows are many
+    small operations, which inference mode hands straight to their kernels."""
 
     @staticmethod
     def forward(
@@ -131,16 +132,18 @@ class _Attend(torch.autograd.Function):
         result = slabs.empty((lines, length, heads, value.shape[-1]), query.dtype, query.device)
         has_unit = query.dtype == torch.bfloat16 and torch.cpu._is_amx_tile_supported()
         put = _put_fused if has_unit else _put_result
-        for row in _rows(lengths, query, key, value, result.transpose(1, 2)):
-            put(row, scaling)
+        with torch.inference_mode():
+            for row in _rows(lengths, query, key, value, result.transpose(1, 2)):
+                put(row, scaling)
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value = ctx.saved_tensors
         made = tuple(map(_like, (query, key, value)))
-        for row in _rows(ctx.lengths, query, key, value, gradients[0].transpose(1, 2), *made):
-            _put_gradients(row, ctx.scaling)
+        with torch.inference_mode():
+            for row in _rows(ctx.lengths, query, key, value, gradients[0].transpose(1, 2), *made):
+                _put_gradients(row, ctx.scaling)
         return *made, None, None
 
 
